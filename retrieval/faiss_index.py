@@ -41,7 +41,7 @@ MAX_FILTERED_READ, MAX_READ_SINGLY = 5_000, 20_000
 # An approximate index proposes this many candidates per requested neighbour, and this many in addition: the
 # coarser the codes, the more. Product codes need most if a filter allows only items far from the query.
 OVERSAMPLING = {"hnsw": 1, "ivf-sq8": 2, "ivf-pq": 2}
-MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 200}
+MORE_CANDIDATES = {"hnsw": 0, "ivf-sq8": 100, "ivf-pq": 100}
 FILTERED_OVERSAMPLING = 8
 HNSW_LINKS, HNSW_BUILD_EFFORT = 32, 120
 TRAINING_VECTORS_PER_LIST = 64
@@ -269,9 +269,10 @@ class Segment:
         """Vectors of rows, float32."""
         return self._pages.rows(rows).astype(np.float32)
 
-    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
-        """The inner products of rows with a unit vector, float32 [len(rows)]."""
-        return products(self._pages.rows(rows), query_D)
+    def read_ahead(self, rows: Rows) -> Callable[[Vectors], Vectors]:
+        """What gives the inner products of rows, which are read now, with a unit vector."""
+        held = self._pages.rows(rows)
+        return lambda query_D: products(held, query_D)
 
     def search(self, query_D: Vectors, k: int, mask_N: Mask | None = None) -> tuple[Rows, Vectors]:
         """The k best of the rows that the mask allows, or all of them if there are fewer."""
@@ -286,7 +287,7 @@ class Segment:
         if len(candidates) < k:
             return self.exact(query_D, k, mask_N)
         rows = np.sort(candidates)
-        scores_C = self.cosines(rows, query_D)
+        scores_C = self.read_ahead(rows)(query_D)
         order = top_order(scores_C, k)
         return rows[order], scores_C[order]
 
@@ -298,7 +299,7 @@ class Segment:
         num_passing = 0 if mask_N is None else int(np.count_nonzero(mask_N))
         if mask_N is not None and num_passing <= (MAX_READ_SINGLY if self._pages.are_many else MAX_GATHERED):
             allowed = np.flatnonzero(mask_N)
-            scores_C = self.cosines(allowed, query_D)
+            scores_C = self.read_ahead(allowed)(query_D)
             order = top_order(scores_C, num)
             return allowed[order], scores_C[order]
         # faiss reads the bitmap while it searches, so it must exist until the call returns.

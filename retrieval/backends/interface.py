@@ -7,6 +7,7 @@ description. Shapes: N rows, D dimensions, K neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Products = Callable[[Vectors], Vectors]
 
 
 class VectorBackend(Protocol):
@@ -41,8 +43,10 @@ class VectorBackend(Protocol):
         """The vectors of the given rows, float32 [len(rows), D], in that order."""
         ...
 
-    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
-        """The inner products of the given rows with a unit vector, float32 [len(rows)], in that order."""
+    def read_ahead(self, rows: Rows) -> Products:
+        """Read the given rows now; what is returned gives their inner products with a unit vector, float32
+        [len(rows)], in that order.
+        """
         ...
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.errors import DamagedData, MissingRequirement, TryAgainLater
-from retrieval.backends.interface import Mask, Rows, Vectors
+from retrieval.backends.interface import Mask, Products, Rows, Vectors
 
 MAX_RESULTS = 16_384
 MAX_ROWS_NAMED = 10_000
@@ -139,8 +139,13 @@ class MilvusBackend:
                 held[entity["row"]] = entity["vector"]
         return np.array([held[row] for row in wanted], np.float32)
 
-    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
-        """The inner products of rows with a unit vector, float32 [len(rows)]."""
+    def read_ahead(self, rows: Rows) -> Products:
+        """What gives the inner products of rows with a unit vector. Nothing is read before: Milvus computes
+        them where the vectors are.
+        """
+        return lambda query_D: self._products(rows, query_D)
+
+    def _products(self, rows: Rows, query_D: Vectors) -> Vectors:
         mask_N = np.zeros(self._num, bool)
         mask_N[rows] = True
         found, scores = self.search(query_D, int(np.count_nonzero(mask_N)), mask_N)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
+from retrieval.backends.interface import Mask, Products, Rows, VectorBackend, Vectors
 from retrieval.faiss_index import exact_top, top_order
 
 
@@ -29,9 +29,9 @@ class NoVectors:
         """An empty array; `rows` must be empty."""
         return np.zeros((len(rows), self._dimension), np.float32)
 
-    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
-        """An empty array; `rows` must be empty."""
-        return np.zeros(len(rows), np.float32)
+    def read_ahead(self, rows: Rows) -> Products:
+        """What gives an empty array; `rows` must be empty."""
+        return lambda _: np.zeros(len(rows), np.float32)
 
     def close(self) -> None:
         """Do nothing: no file is open."""
@@ -70,15 +70,20 @@ class Overlay:
         out[~is_sealed] = self._added_MD[rows[~is_sealed] - len(self._sealed)]
         return out
 
-    def cosines(self, rows: Rows, query_D: Vectors) -> Vectors:
-        """The inner products of rows of both parts with a unit vector."""
+    def read_ahead(self, rows: Rows) -> Products:
+        """What gives the inner products of rows of both parts, which are read now, with a unit vector."""
         is_sealed = rows < len(self._sealed)
+        sealed = self._sealed.read_ahead(rows[is_sealed])
         if is_sealed.all():
-            return self._sealed.cosines(rows, query_D)
-        out = np.empty(len(rows), np.float32)
-        out[is_sealed] = self._sealed.cosines(rows[is_sealed], query_D)
-        out[~is_sealed] = self._added_MD[rows[~is_sealed] - len(self._sealed)] @ query_D
-        return out
+            return sealed
+        added_MD = self._added_MD[rows[~is_sealed] - len(self._sealed)]
+
+        def products(query_D: Vectors) -> Vectors:
+            out = np.empty(len(rows), np.float32)
+            out[is_sealed], out[~is_sealed] = sealed(query_D), added_MD @ query_D
+            return out
+
+        return products
 
     def close(self) -> None:
         """Close the sealed backend."""

@@ -140,12 +140,16 @@ class Encoder:
 
     def _graph_for_queries(self, precision: Precision) -> TextGraph | None:
         """The blocks of the text tower for single queries: in 8 bits, if that is faster here and changes the
-        vectors no more than 16 bits may.
+        vectors no more than 16 bits may; in the largest groups of which this is true.
         """
+        # Imported here: only a service needs onnxruntime.
+        from retrieval.encode.text_graph import GROUP_SIZES
+
         tower = self._text_tower
-        if precision == "auto" and multiplies_bytes():
-            exact = self.encode_texts(PROBE_QUERIES)
-            graph = tower.graph = tower.graph_for_queries(in_bytes=True)
+        sizes = GROUP_SIZES if precision == "auto" and multiplies_bytes() else ()
+        exact = self.encode_texts(PROBE_QUERIES if sizes else ())
+        for size in sizes:
+            graph = tower.graph = tower.graph_for_queries(group_size=size)
             rounded = np.concatenate([self.encode_texts([text]) for text in PROBE_QUERIES])
             tower.graph = None
             if np.sum(exact * rounded, axis=1).min() >= MIN_COSINE:

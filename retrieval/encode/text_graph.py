@@ -34,8 +34,8 @@ MAX_THREADS = 4
 OPERATORS, FORMAT = 20, 9
 # onnxruntime's own operators; MatMulNBits reads matrices of 8 bits since 1.22.
 OWN_OPERATORS = "com.microsoft"
-# So many inputs of a row share a scale. With 64, cosines to float32 fall from 0.99973 to 0.99957.
-GROUP_SIZE = 32
+# So many inputs of a row may share a scale; the fewer, the more exact and the slower.
+GROUP_SIZES = (128, 32)
 # The accuracy level at which the inputs of a product are rounded to 8 bits, too.
 BYTES_TIMES_BYTES = 4
 
@@ -45,16 +45,17 @@ class TextGraph:
 
     Args:
         tower: open_clip's text tower, for which `fits` is true.
-        in_bytes: round the matrices to 8 bits, and the inputs of products as well.
+        group_size: round the matrices to 8 bits, and the inputs of products as well, in groups of so many;
+            None leaves all in float32.
     """
 
-    def __init__(self, tower: Any, *, in_bytes: bool = False) -> None:
+    def __init__(self, tower: Any, *, group_size: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
         # With 8 bits, two threads take longer than one.
-        options.intra_op_num_threads = 1 if in_bytes else min(MAX_THREADS, num_cores())
+        options.intra_op_num_threads = 1 if group_size else min(MAX_THREADS, num_cores())
         # Threads that spin while they wait take the cores from other queries.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = _Graph(tower, in_bytes)
+        graph = _Graph(tower, group_size)
         model = graph.model().SerializeToString()
         # The session reads the weights where torch has them, and adds its packed copy of the matrices.
         self._weights = {
@@ -85,11 +86,11 @@ def fits(tower: Any) -> bool:
     )
 
 
-def in_bytes(weight_OI: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
-    """A matrix as MatMulNBits reads it: bytes [O, G, 32], of which 128 stands for zero, and the scale of each
-    group [O * G], by which the largest number of the group is 127 away from zero.
+def in_bytes(weight_OI: Floats, group_size: int) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """A matrix as MatMulNBits reads it: bytes [O, G, group_size], of which 128 stands for zero, and the scale
+    of each group [O * G], by which the largest number of the group is 127 away from zero.
     """
-    groups_OGI = weight_OI.reshape(len(weight_OI), -1, GROUP_SIZE)
+    groups_OGI = weight_OI.reshape(len(weight_OI), -1, group_size)
     scale_OG = np.abs(groups_OGI).max(-1).astype(np.float32) / 127
     steps_OGI = np.rint(groups_OGI / np.where(scale_OG, scale_OG, 1)[..., None])
     return (steps_OGI + 128).astype(np.uint8), scale_OG.ravel()
@@ -98,8 +99,8 @@ def in_bytes(weight_OI: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
 class _Graph:
     """Builds the graph: nodes and their constants, as one writes a forward pass."""
 
-    def __init__(self, tower: Any, in_bytes: bool) -> None:
-        self._blocks, self._in_bytes = list(tower.transformer.resblocks), in_bytes
+    def __init__(self, tower: Any, group_size: int | None) -> None:
+        self._blocks, self._group_size = list(tower.transformer.resblocks), group_size
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
         self.weights: dict[str, Weights] = {}
@@ -165,13 +166,19 @@ class _Graph:
 
     def _linear(self, x: str, weight_OI: torch.Tensor, bias_O: torch.Tensor) -> str:
         outputs, inputs = weight_OI.shape
-        if not self._in_bytes or inputs % GROUP_SIZE:
+        size = self._fitting_size(inputs)
+        if size is None:
             return self._node("Gemm", x, *self._weights(weight_OI, bias_O), transB=1)
-        matrix, scales = in_bytes(weight_OI.detach().numpy())
+        matrix, scales = in_bytes(weight_OI.detach().numpy(), size)
         # The two empty names are zero points, which are 128 by default, and an order of the inputs.
         read = (x, self._weight(matrix), self._weight(scales), "", "", *self._weights(bias_O))
-        settings: dict[str, Any] = {"bits": 8, "block_size": GROUP_SIZE, "accuracy_level": BYTES_TIMES_BYTES}
+        settings: dict[str, Any] = {"bits": 8, "block_size": size, "accuracy_level": BYTES_TIMES_BYTES}
         return self._node("MatMulNBits", *read, N=outputs, K=inputs, domain=OWN_OPERATORS, **settings)
+
+    def _fitting_size(self, inputs: int) -> int | None:
+        """The size of groups that divides the inputs of a matrix, or None to leave it in float32."""
+        wanted = self._group_size or 0
+        return next((size for size in GROUP_SIZES if size <= wanted and inputs % size == 0), None)
 
     def _scaled(self, x: str, scale: Any) -> str:
         return x if isinstance(scale, nn.Identity) else self._node("Mul", x, *self._weights(scale.gamma))

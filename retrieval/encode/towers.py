@@ -1,6 +1,6 @@
 """The two towers of an open_clip model at inference, without computations that do not affect the result.
 
-Four savings, each exact up to rounding, which is that of 8 bits where `in_bytes` says so. They use public
+Four savings, each exact up to rounding, which is that of 8 bits where `group_size` says so. They use public
 calls only:
 
 - The state of a causal text tower at a token depends only on the tokens before it: padding after the last
@@ -41,15 +41,15 @@ class TextTower:
         self._is_plain = _is_plain_causal(self._tower) and pool in ("argmax", "eos")
         self.graph: TextGraph | None = None
 
-    def graph_for_queries(self, *, in_bytes: bool = False) -> TextGraph | None:
-        """The blocks with packed matrices, of 8 bits if `in_bytes`, for texts of one query each; None if the
-        tower does not gain from it. Set `graph` to use it.
+    def graph_for_queries(self, *, group_size: int | None = None) -> TextGraph | None:
+        """The blocks with packed matrices, of 8 bits if there is a `group_size`, for texts of one query each;
+        None if the tower does not gain from it. Set `graph` to use it.
         """
         # Imported here: only a service needs onnxruntime.
         from retrieval.encode.text_graph import TextGraph, fits
 
         is_suited = self._is_plain and fits(self._tower)
-        return TextGraph(self._tower, in_bytes=in_bytes) if is_suited else None
+        return TextGraph(self._tower, group_size=group_size) if is_suited else None
 
     def __call__(self, tokens_BL: torch.Tensor, *, is_query: bool = False) -> torch.Tensor:
         """Text features [B, D], not normalised. In a causal tower, padding after the last token is left out,

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.backends.interface import Mask, Rows, VectorBackend, Vectors
+from retrieval.backends.interface import Mask, Products, Rows, VectorBackend, Vectors
 from retrieval.generation.calibration import Statistics, curve_of, least_cosines, likelihoods
 from retrieval.generation.manifest import Calibration
 from retrieval.live.view import IndexView
@@ -62,9 +62,13 @@ class Compared:
         cosines_C, is_known_C = self.known(rows)
         if not is_known_C.all():
             new = rows[~is_known_C]
-            new_C = self._backend.cosines(new, self._vector_D)
-            cosines_C[~is_known_C] = new_C
-            self._add(new, new_C)
+            cosines_C[~is_known_C] = self.add(new, self._backend.read_ahead(new))
+        return cosines_C
+
+    def add(self, rows: Rows, products: Products) -> Vectors:
+        """Compare rows that were read before; their cosines."""
+        cosines_C = products(self._vector_D)
+        self._add(rows, cosines_C)
         return cosines_C
 
     def known(self, rows: Rows) -> tuple[Vectors, Mask]:

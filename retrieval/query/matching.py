@@ -71,6 +71,7 @@ class Matcher:
         relevance: the weights that join words and pictures.
         judge: judges pictures, or None if the query has only words.
         captions: rows whose captions mean the text, with their likelihood.
+        highest_M: the likelihoods of the items that have words if their pictures match, if known.
     """
 
     view: IndexView
@@ -78,6 +79,7 @@ class Matcher:
     relevance: Relevance
     judge: PictureJudge | None
     captions: Mapping[int, float]
+    highest_M: Vectors | None = None
 
     def among(self, among_N: Mask | None, nearest: float | None = None) -> Matching:
         """The items that match among those of a mask, or among all.
@@ -108,7 +110,10 @@ class Matcher:
         if self.judge is None:
             return np.asarray(combined(self.relevance, words, None) >= MIN_PROBABILITY)
         matches_M = np.zeros(len(words.rows), bool)
-        may_M = combined(self.relevance, words, np.ones(len(words.rows), np.float32)) >= MIN_PROBABILITY
+        highest_M = self.highest_M if words is self.words else None
+        if highest_M is None:
+            highest_M = combined(self.relevance, words, np.ones(len(words.rows), np.float32))
+        may_M = highest_M >= MIN_PROBABILITY
         if not may_M.any():
             return matches_M
         may = words.kept(may_M).among_called(words.has_called)

@@ -34,7 +34,7 @@ from retrieval.questions import Query
 # The number of rows by meaning, and by captions, that are judged.
 WINDOW = 200
 # The number of rows with words that are judged together with their pictures; the best by words.
-MAX_JUDGED = 500
+MAX_JUDGED = 300
 # Up to so many rows with every word, all pictures are compared; of more, the index finds the best.
 MAX_COMPARED = 5_000
 FIRST_DEPTH = 2_000
@@ -77,11 +77,18 @@ class Order:
         self.all_words = all_words
         self.words = all_words if self._mask_N is None else all_words.kept(self._mask_N[all_words.rows])
         best = self._best_by_words()
+        products = highest_M = None
+        if self.asks_for_words and query.mode == "hybrid":
+            # What needs no vector is done while the text may still be encoded.
+            products = view.backend.read_ahead(best)
+            highest_M = combined(self._relevance, all_words, np.ones(len(all_words.rows), np.float32))
         self._wanted = vector_of()
         self._judge = None if self._wanted is None else PictureJudge(view, self._wanted)
+        if self._judge is not None and products is not None:
+            self._judge.compared.add(best, products)
         self._captions = self._by_captions()
         self._window = self._judged(best)
-        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions)
+        self._matcher = Matcher(view, all_words, self._relevance, self._judge, self._captions, highest_M)
         self.best = self._best_shown()
         self.text = query.text or ""
 

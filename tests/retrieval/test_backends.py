@@ -94,9 +94,9 @@ def test_cosines_come_in_the_order_asked_for(
     backend: VectorBackend, vectors: npt.NDArray[np.float32]
 ) -> None:
     rows = np.array([990, 3, 899, 900, 3])
-    assert np.allclose(backend.cosines(rows, vectors[7]), vectors[rows] @ vectors[7], atol=1e-3)
-    assert np.allclose(backend.cosines(rows[1:3], vectors[7]), vectors[rows[1:3]] @ vectors[7], atol=1e-3)
-    assert backend.cosines(np.zeros(0, np.int64), vectors[7]).shape == (0,)
+    assert np.allclose(backend.read_ahead(rows)(vectors[7]), vectors[rows] @ vectors[7], atol=1e-3)
+    assert np.allclose(backend.read_ahead(rows[1:3])(vectors[7]), vectors[rows[1:3]] @ vectors[7], atol=1e-3)
+    assert backend.read_ahead(np.zeros(0, np.int64))(vectors[7]).shape == (0,)
 
 
 def test_another_collection_is_refused(tmp_path: Path, vectors: npt.NDArray[np.float32]) -> None:

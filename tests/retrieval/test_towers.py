@@ -105,25 +105,27 @@ def test_the_graph_of_a_query_gives_open_clips_own_features(
         assert cosines.min() > 0.999
 
 
-def test_a_matrix_in_bytes_has_a_scale_for_each_32_inputs() -> None:
+def test_a_matrix_in_bytes_has_a_scale_for_each_group() -> None:
     weight_OI = np.zeros((2, 64), np.float32)
     weight_OI[0, :3] = 127, -127, 64
     weight_OI[0, 32:35] = 0.254, 0.1, -0.002
-    matrix_OGI, scales = text_graph.in_bytes(weight_OI)
+    matrix_OGI, scales = text_graph.in_bytes(weight_OI, 32)
     assert matrix_OGI.shape == (2, 2, 32)
     assert matrix_OGI[0, 0, :4].tolist() == [255, 1, 192, 128]
     assert matrix_OGI[0, 1, :4].tolist() == [255, 178, 127, 128]
     assert (matrix_OGI[1] == 128).all(), "zeros"
     np.testing.assert_allclose(scales, [1, 0.002, 0, 0])
+    matrix_OGI, scales = text_graph.in_bytes(weight_OI, 64)
+    assert (matrix_OGI.shape, scales.tolist()) == ((2, 1, 64), [1, 0])
 
 
 @pytest.mark.parametrize(
-    ("has_vnni", "precision", "least_cosine", "in_bytes"),
+    ("has_vnni", "precision", "least_cosine", "in_bytes", "tried"),
     [
-        (True, "auto", 0.999, True),
-        (True, "auto", 1.001, False),
-        (True, "float32", 0.999, False),
-        (False, "auto", 0.999, False),
+        (True, "auto", 0.999, True, [128]),
+        (True, "auto", 1.001, False, [128, 32, None]),
+        (True, "float32", 0.999, False, [None]),
+        (False, "auto", 0.999, False, [None]),
     ],
 )
 def test_queries_are_encoded_in_bytes_only_where_these_change_little(
@@ -133,7 +135,16 @@ def test_queries_are_encoded_in_bytes_only_where_these_change_little(
     precision: Any,
     least_cosine: float,
     in_bytes: bool,
+    tried: list[int | None],
 ) -> None:
+    sizes: list[int | None] = []
+    made = text_graph.TextGraph
+
+    def noted(tower: Any, *, group_size: int | None = None) -> Any:
+        sizes.append(group_size)
+        return made(tower, group_size=group_size)
+
+    monkeypatch.setattr(text_graph, "TextGraph", noted)
     monkeypatch.setattr(text_graph, "MIN_PARAMETERS", 0)
     monkeypatch.setattr(encoder, "multiplies_bytes", lambda: has_vnni)
     monkeypatch.setattr(encoder, "MIN_COSINE", least_cosine)
@@ -143,6 +154,7 @@ def test_queries_are_encoded_in_bytes_only_where_these_change_little(
     cosines = (exact * ours).sum(axis=1)
     assert cosines.min() > 0.999
     assert (np.abs(exact - ours).max() > 1e-5) == in_bytes
+    assert sizes == tried
 
 
 def test_float16_is_refused_on_a_processor(model: Path) -> None:
