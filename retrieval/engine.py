@@ -93,9 +93,10 @@ class SearchEngine:
         mask_N = view.mask(query.filters)
         shown_N = view.shown(mask_N) if query.fold and mask_N is not None else None
         spelling = spelling_of(view, query, found.words)
+        records = view.records([entry.row for entry in page.entries])
         hits = [
             hit_of(
-                view.record(entry.row),
+                record,
                 rank=page.num_before + number,
                 score=entry.score,
                 cosine=None if entry.cosine is None else round(entry.cosine, 5),
@@ -104,7 +105,7 @@ class SearchEngine:
                 is_here=_is_visible(view, query.filters.without_institution),
                 num_near_duplicates=self._num_folded(view, entry.row, shown_N) if query.fold else 0,
             )
-            for number, entry in enumerate(page.entries, 1)
+            for number, (entry, record) in enumerate(zip(page.entries, records, strict=True), 1)
         ]
         return Results(
             hits=tuple(hits),

@@ -132,6 +132,12 @@ class Catalog:
         (packed,) = self._query("SELECT record FROM items WHERE row=?", (row,)).fetchone()
         return unpack(packed)
 
+    def records(self, rows: Sequence[int]) -> list[Record]:
+        """The records of some rows, unpacked, in their order: quicker than one by one."""
+        marks = ",".join("?" * len(rows))
+        packed = dict(self._query(f"SELECT row, record FROM items WHERE row IN ({marks})", rows))
+        return [unpack(packed[row]) for row in rows]
+
     def key(self, row: int) -> str:
         """The key of the item in a row."""
         return str(self._query("SELECT key FROM items WHERE row=?", (row,)).fetchone()[0])

@@ -8,6 +8,7 @@ Shapes: N rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -224,6 +225,12 @@ class IndexView:
         if row >= self.num_sealed:
             return self.additions.records[row - self.num_sealed]
         return self.sealed.catalog.record(row)
+
+    def records(self, rows: Sequence[int]) -> list[Record]:
+        """The records of some rows, unpacked, in their order."""
+        sealed = [row for row in rows if row < self.num_sealed]
+        found = dict(zip(sealed, self.sealed.catalog.records(sealed), strict=True))
+        return [found[row] if row in found else self.record(row) for row in rows]
 
     def place(self, row: int) -> ImageLocation:
         """The location of a row's image."""

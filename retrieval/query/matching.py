@@ -99,7 +99,7 @@ class Matcher:
         by_words_N = np.zeros(len(allowed_N), bool)
         by_words_N[here.rows[here.is_full | here.is_called]] = True
         by_words_N &= rows_N
-        if judge is not None:
+        if judge is not None and self._may_match_without_words(here):
             without_N = allowed_N.copy()
             without_N[here.rows] = False
             rows_N[self._without_words(here, without_N, judge)] = True
@@ -182,10 +182,14 @@ class Matcher:
     def _with_captions(self, rows: Rows, by_picture_C: Vectors) -> Vectors:
         return np.asarray(1 - (1 - by_picture_C) * (1 - captions_of(rows, self.captions)), np.float32)
 
+    def _may_match_without_words(self, words: WordEvidence) -> bool:
+        """Whether an item without any word matches if its picture does."""
+        none = words.nothing_about(np.zeros(1, np.int64))
+        return bool(combined(self.relevance, none, np.ones(1, np.float32))[0] >= MIN_PROBABILITY)
+
     def _without_words(self, words: WordEvidence, among_N: Mask, judge: PictureJudge) -> Rows:
         """The rows without any word that match by their picture or caption."""
-        none = words.nothing_about(np.zeros(1, np.int64))
-        if not among_N.any() or combined(self.relevance, none, np.ones(1, np.float32))[0] < MIN_PROBABILITY:
+        if not among_N.any():
             return np.zeros(0, np.int64)
         by_caption = np.array([row for row in self.captions if among_N[row]], np.int64)
         found = by_caption[self._judged_without(by_caption, words) >= MIN_PROBABILITY]
