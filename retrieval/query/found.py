@@ -71,7 +71,6 @@ class Found:
         ]
         unknown = unknown_filters(view, query.filters, self._visible_N)
         self.hints = tuple(dict.fromkeys([*self.parsed.hints, *narrowing.hints, *unknown]))
-        self._reading = Reading(view, query, self.entries, cursor)
 
     def _order(self, branch: Branch, vector_of: VectorOf, mask_N: Mask | None) -> Order:
         typed = self.query.model_copy(update={"text": branch.text})
@@ -141,12 +140,17 @@ class Found:
 
     def page(self, k: int) -> Page:
         """The next k entries that may be shown."""
-        return self._reading.page(k)
+        return self._reading().page(k)
+
+    def _reading(self) -> Reading:
+        # Not kept: each would refer to the other, and masks of millions of rows would stay in memory until
+        # Python looks for cycles.
+        return Reading(self.view, self.query, self.entries, self._cursor)
 
     def matches(self) -> Iterator[Entry]:
         """The entries that match, in order."""
         left = int(np.count_nonzero(self.shown_N))
-        for entry in self._reading.shown() if left else ():
+        for entry in self._reading().shown() if left else ():
             if self.shown_N[entry.row]:
                 yield entry
                 left -= 1
