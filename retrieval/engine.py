@@ -136,6 +136,11 @@ class SearchEngine:
         unfolded = query.model_copy(update={"fold": False, "cursor": None})
         return collect(self._found(unfolded, view), limit, self._is_served)
 
+    def count(self, filters: Filters) -> int:
+        """How many items pass filters and may be shown."""
+        view = self._refresher.current()
+        return view.count(view.mask(filters))
+
     def _found(self, query: Query, view: IndexView, cursor: Cursor | None = None) -> Found:
         return Found(view, query, lambda part: self._encoding(part, view), cursor)
 

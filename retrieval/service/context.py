@@ -124,7 +124,7 @@ class ServiceContext:
 
     def count(self, concealed: tuple[str, ...]) -> int:
         """The number of items that a user may see."""
-        return self.engine.search(Query(filters=Filters(without_institution=concealed), k=1)).total
+        return self.engine.count(Filters(without_institution=concealed))
 
     def item(self, key: str, concealed: tuple[str, ...]) -> Item:
         """One item that this user may see, with similar items and others of the same object.
