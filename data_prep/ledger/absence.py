@@ -15,15 +15,15 @@ from typing import Final
 from data_prep.ledger.contents import FORMER, ROOT
 from data_prep.ledger.ledger import Ledger
 
-# A list that was not read to its end. An unreadable Manifest affects only itself; a Collection that never
-# existed (a dangling link) affects nothing.
+# A list that was not read to its end. An unreadable Manifest affects only itself; a Collection that did not
+# exist in the previous run either (a dangling link) affects nothing.
 _UNREAD_LIST: Final = """
 (d.state <> 'fetched' OR d.is_cut) AND d.kind NOT GLOB '*@*' AND (
     d.is_list OR (d.is_list IS NULL AND d.state <> 'refused' AND d.kind <> 'annotations'
         AND coalesce(json_extract(d.context, '$.type'), '') <> 'Manifest'
         AND json_extract(d.context, '$.record') IS NULL
         AND NOT (coalesce(json_extract(d.context, '$.type'), '') = 'Collection'
-            AND coalesce(d.reason, '') GLOB 'HTTP 4[01][04]*'))
+            AND coalesce(d.reason, '') GLOB 'HTTP 4[01][04]*' AND coalesce(d.was, '') GLOB 'HTTP 4[01][04]*'))
 )
 """
 _BELOW: Final = """

@@ -124,6 +124,27 @@ def test_a_new_list_that_is_empty_twice_is_accepted(from_memory, tmp_path, colle
         assert notes_of(tmp_path)["kept_though_not_listed"] == num_kept
 
 
+def test_a_new_collection_that_is_missing_once_withdraws_nothing(from_memory, tmp_path):
+    out = tmp_path / "out"
+    assert run(World({"root": [["m6", "m1"]]}), out)
+    moved = World({"root": [["m6", "a"]], "a": [["m1"]]})
+    missing = World(moved.collections, faults={slot("/c/a/0"): "404"})
+    assert not run(missing, out, refresh=True)
+    assert identifiers(out) == moved.existing()
+    assert notes_of(out)["kept_though_not_listed"] == 1
+    assert run(moved, out, refresh=True)
+    assert run(moved, tmp_path / "fresh")
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
+def test_a_link_to_a_collection_that_is_missing_twice_does_not_stop_a_withdrawal(from_memory, tmp_path):
+    run(World({"root": [["m6", "m1"]]}), tmp_path)
+    dangling = World({"root": [["m6", "a"]]})
+    for num_kept in (1, 0):
+        run(dangling, tmp_path, refresh=True)
+        assert len(identifiers(tmp_path)) == 1 + num_kept
+
+
 def test_a_new_list_that_is_empty_is_accepted_at_once_where_withdrawals_are_confirmed(from_memory, tmp_path):
     run(World({"root": [["m6", "m1"]]}), tmp_path)
     emptied = World({"root": [["m6"], []]})

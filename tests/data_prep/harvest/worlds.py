@@ -246,7 +246,8 @@ def worlds(draw: st.DrawFn) -> World:
 def histories(draw: st.DrawFn) -> list[tuple[World, bool]]:
     """Worlds one after the other, each with faults, and whether the harvest then is a refresh or a plain run.
 
-    All have a catalogue or none: the sources of a harvest do not change. No slot has the fault "empty" twice.
+    All have a catalogue or none: the sources of a harvest do not change. No slot has the fault "empty" or
+    "404" twice.
     """
     first = draw(worlds())
     rounds = [first]
@@ -255,15 +256,16 @@ def histories(draw: st.DrawFn) -> list[tuple[World, bool]]:
         catalogue = (later.catalogue or [[0]]) if first.catalogue else []
         rounds.append(World(**{**vars(later), "catalogue": catalogue}))
     history: list[tuple[World, bool]] = []
-    emptied: set[int] = set()
+    denied: set[int] = set()
     for number, world in enumerate(rounds):
-        # A list that held nothing in its first reading and is empty again is accepted. No harvest can tell
-        # it from a list without entries, so here a server calls a list empty by mistake only once.
+        # A list that held nothing or did not exist in its first reading, and does not in the next one, is
+        # accepted as such. No harvest can tell it from a list without entries, or from a dangling link, so
+        # here a server makes this mistake only once.
         faults: dict[int, Fault] = {
-            place: "500" if fault == "empty" and place in emptied else fault
+            place: "500" if fault in ("empty", "404") and place in denied else fault
             for place, fault in draw(_FAULTS).items()
         }
-        emptied |= {place for place, fault in faults.items() if fault == "empty"}
+        denied |= {place for place, fault in faults.items() if fault in ("empty", "404")}
         history.append((World(**{**vars(world), "faults": faults}), draw(st.booleans()) and number > 0))
     return history
 
