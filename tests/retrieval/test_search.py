@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from iconoclip.errors import BadInput
 from iconoclip.shardset import ShardSet
 from retrieval.encode.modelloader import LazyModel
 from retrieval.engine import SearchEngine
+from retrieval.query.found import Found
+from retrieval.query.order import Order
 from retrieval.questions import Filters, Query, RegionOf, Weighted
 
 from .conftest import draw, keys, record_of, samples_of
@@ -183,3 +186,24 @@ def test_names_that_items_here_carry_are_suggested_too_unless_their_institution_
         assert "GRYPHON" in found["46A122(GRYPHON)"]
         seen = engine.suggest_notations(key, "46A12", k=100, without_institution=("library",))
         assert set(found) - {each.notation for each in seen} == {"46A122(KEY)"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(text="a red circle"),
+        Query(text="red OR blue", mode="keyword", sort="title"),
+        Query(text="a red circle", mode="semantic", diversity=0.5, k=3),
+        Query(k=2),
+    ],
+)
+def test_what_a_query_found_is_freed_at_once(engine: SearchEngine, query: Query) -> None:
+    """It has masks of all rows. In a cycle they would stay until Python looks for cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        engine.search(query, counts=True)
+        left = [each for each in gc.get_objects() if isinstance(each, (Found, Order))]
+    finally:
+        gc.enable()
+    assert not left
