@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.uint32]
 
 # Reading an item's words, and comparing their order, takes some microseconds.
-MAX_ROWS_COMPARED = 200
+MAX_ROWS_COMPARED = 150
 # An item need not have a word that more than half of the items have, such as an article.
 COMMON_SHARE = 0.5
 # A word is taken for a name if it is in the makers' names at least as often as elsewhere.

@@ -19,7 +19,7 @@ Years = Callable[[str], "Mask | None"]
 # Reading the number of an item that has a word takes a fraction of a microsecond. The rarest word is read up
 # to the first limit, others as long as all together stay below the second; more frequent words are looked up
 # only in the items that have one of those.
-MAX_ROWS_OF_RAREST, MAX_ROWS_READ = 200_000, 15_000
+MAX_ROWS_OF_RAREST, MAX_ROWS_READ = 200_000, 10_000
 # An old spelling may stand for several words of today.
 MAX_SPELLINGS = 8
 
