@@ -101,6 +101,11 @@ class Postings:
     def __contains__(self, term: str) -> bool:
         return term in self._num_named
 
+    def divided(self, terms: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The words that are in the table, and the others."""
+        stored = [term for term in terms if term in self]
+        return stored, [term for term in terms if term not in self]
+
     def most_named(self, terms: Sequence[str]) -> int | None:
         """How many items may have one of the words in their makers' names, at most; None if unknown."""
         nums = [self._num_named.get(term) for term in terms]

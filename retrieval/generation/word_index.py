@@ -262,14 +262,12 @@ class WordIndex:
         """The rows that have a word of both groups; `of_left` are those of the first group, if known."""
         if not self._has_postings(right):
             return self._rows(f"({_any(left)}) AND ({_any(right)})", -1)
-        of_left = self.rows_with(left) if of_left is None else of_left
         assert self._postings is not None
-        has_M = np.zeros(len(of_left), bool)
-        for term in right:
-            if term in self._postings:
-                has_M |= self._postings.held(term, of_left)
-        if others := [term for term in right if term not in self._postings]:
-            has_M |= among(of_left, self._rows(_any(others), -1))
+        of_left = self.rows_with(left) if of_left is None else of_left
+        stored, others = self._postings.divided(right)
+        has_M = among(of_left, self._rows(_any(others), -1)) if others else np.zeros(len(of_left), bool)
+        for term in stored:
+            has_M |= self._postings.held(term, of_left)
         return of_left[has_M]
 
     def most_named(self, terms: Sequence[str]) -> int | None:
@@ -281,10 +279,9 @@ class WordIndex:
 
     def _with_postings(self, terms: Sequence[str]) -> Rows:
         assert self._postings is not None
-        found = [self._postings.rows(term) for term in terms if term in self._postings]
-        if others := [term for term in terms if term not in self._postings]:
-            found.append(self._rows(_any(others), -1))
-        return united(found, self.num_items)
+        stored, others = self._postings.divided(terms)
+        found = [self._postings.rows(term) for term in stored]
+        return united([*found, self._rows(_any(others), -1)] if others else found, self.num_items)
 
     def rows_with_phrase(self, words: Sequence[str], column: str | None = None) -> Rows:
         """The rows that have the words one after the other in one text, in a column or anywhere."""

@@ -99,12 +99,15 @@ def test_nothing_that_exists_is_withdrawn_and_healing_gives_a_fresh_harvest(from
         assert contents(out) == contents(fresh)
 
 
-def test_a_new_list_that_is_empty_once_withdraws_nothing(from_memory, tmp_path):
+@pytest.mark.parametrize(("collections", "place", "fault"), [
+    ({"root": [["m6", "m0"], ["m1"]]}, "/c/root/1", "empty"),
+    ({"root": [["m6", "a"]], "a": [["m1"]]}, "/c/a/0", "404"),
+], ids=["an empty page", "a missing collection"])  # fmt: skip
+def test_a_new_list_that_is_wrong_once_withdraws_nothing(from_memory, tmp_path, collections, place, fault):
     out = tmp_path / "out"
     assert run(World({"root": [["m6", "m1"]]}), out)
-    moved = World({"root": [["m6", "m0"], ["m1"]]})
-    emptied = World(moved.collections, faults={slot("/c/root/1"): "empty"})
-    assert not run(emptied, out, refresh=True)
+    moved = World(collections)
+    assert not run(World(collections, faults={slot(place): fault}), out, refresh=True)
     assert identifiers(out) == moved.existing()
     assert notes_of(out)["kept_though_not_listed"] == 1
     assert run(moved, out, refresh=True)
@@ -122,19 +125,6 @@ def test_a_new_list_that_is_empty_twice_is_accepted(from_memory, tmp_path, colle
         run(world, tmp_path, refresh=True)
         assert len(identifiers(tmp_path)) == 1 + num_kept
         assert notes_of(tmp_path)["kept_though_not_listed"] == num_kept
-
-
-def test_a_new_collection_that_is_missing_once_withdraws_nothing(from_memory, tmp_path):
-    out = tmp_path / "out"
-    assert run(World({"root": [["m6", "m1"]]}), out)
-    moved = World({"root": [["m6", "a"]], "a": [["m1"]]})
-    missing = World(moved.collections, faults={slot("/c/a/0"): "404"})
-    assert not run(missing, out, refresh=True)
-    assert identifiers(out) == moved.existing()
-    assert notes_of(out)["kept_though_not_listed"] == 1
-    assert run(moved, out, refresh=True)
-    assert run(moved, tmp_path / "fresh")
-    assert contents(out) == contents(tmp_path / "fresh")
 
 
 def test_a_link_to_a_collection_that_is_missing_twice_does_not_stop_a_withdrawal(from_memory, tmp_path):
