@@ -124,6 +124,7 @@ def _add_pages(app: FastAPI, page: _Pages, asker: Asker) -> None:
 
     @app.get("/search", include_in_schema=False)
     def results(request: Request) -> Response:
+        """The page of hits of all services for the query `q`; without one, back to the first page."""
         if not request.query_params.get("q", "").strip():
             return RedirectResponse(f"{root_of(request)}/", status_code=303)
         question = from_page(request.query_params, Question)

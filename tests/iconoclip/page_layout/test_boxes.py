@@ -1,0 +1,132 @@
+"""Boxes from the maps of a page model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from iconoclip.page_layout.inputs import CELL
+from iconoclip.page_layout.kinds import CLASSES
+from iconoclip.page_layout.measure import Score, box_score, overlap
+from iconoclip.page_layout.reading import Reading
+from iconoclip.page_layout.regions import FEATURES
+from tests.iconoclip.page_layout.maps import READING, SIZE, blind, maps_with
+
+
+@pytest.mark.parametrize("kind", ["illustration", "ornament", "initial", "photograph", "map", "stamp"])
+def test_a_part_of_a_map_becomes_a_box_of_its_kind(kind):
+    maps_CHW = maps_with(kind, slice(20, 36), slice(15, 30))
+    finding = READING.read(blind(maps_CHW), SIZE)
+    (box,) = finding.boxes
+    assert box.kind == kind
+    assert overlap(box.corners, (15 / 60, 20 / 80, 30 / 60, 36 / 80)) > 0.95
+    assert box.score > 0.9
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0, (14.5, 20.5, 30.5, 35.5)), (0.3, (15, 20, 30, 36))])
+def test_a_box_ends_between_its_cells_and_the_edges_that_most_of_them_see(share, expected):
+    answer = blind(maps_with("illustration", slice(20, 36), slice(15, 30)))
+    rows, columns = np.indices((80, 60)) + 0.5
+    seen = np.random.default_rng(0).random((80, 60)) < share
+    left, top, right, bottom = 14, 21, 31, 35
+    edges = np.stack([columns - left, rows - top, right - columns, bottom - rows]).clip(0.1)
+    answer.edges_4HW[:, seen] = edges[:, seen]
+    (box,) = READING.read(answer, SIZE).boxes
+    corners = expected[0] / 60, expected[1] / 80, expected[2] / 60, expected[3] / 80
+    assert box.corners == pytest.approx(corners, abs=0.004)
+
+
+def test_what_is_too_large_for_an_initial_is_none():
+    (box,) = READING.read(blind(maps_with("initial", slice(5, 60), slice(5, 50))), SIZE).boxes
+    assert box.kind not in ("initial", "stamp")
+
+
+def test_pictures_that_touch_at_a_bridge_are_told_apart():
+    maps_CHW = maps_with("photograph", slice(10, 30), slice(5, 25))
+    for rows, columns in ((slice(10, 30), slice(30, 55)), (slice(18, 20), slice(25, 30))):
+        maps_CHW[:, rows, columns] = 0
+        maps_CHW[CLASSES.index("photograph"), rows, columns] = 1
+    boxes = READING.read(blind(maps_CHW), SIZE).boxes
+    wanted = [(5 / 60, 10 / 80, 25 / 60, 30 / 80), (30 / 60, 10 / 80, 55 / 60, 30 / 80)]
+    assert box_score([box.corners for box in boxes], wanted, 0.85) == Score(2, 0, 0)
+
+
+def test_a_sheet_of_thirty_photographs_that_touch_is_told_apart():
+    maps_CHW = maps_with("photograph", slice(0, 0), slice(0, 0))
+    wanted = []
+    for row, column in itertools.product(range(6), range(5)):
+        top, left = 3 + 12 * row, 2 + 11 * column
+        maps_CHW[:, top : top + 10, left : left + 9] = 0
+        maps_CHW[CLASSES.index("photograph"), top : top + 10, left : left + 9] = 1
+        wanted.append((left / 60, top / 80, (left + 9) / 60, (top + 10) / 80))
+        # A bridge to the next one, where a mount is spotted.
+        maps_CHW[:, top + 4, left + 9 : left + 11] = 0
+        maps_CHW[CLASSES.index("photograph"), top + 4, left + 9 : left + 11] = 1
+    boxes = READING.read(blind(maps_CHW), SIZE).boxes
+    assert box_score([box.corners for box in boxes], wanted, 0.75) == Score(30, 0, 0)
+
+
+def test_two_pictures_that_run_together_are_apart_where_the_maps_are_surer():
+    maps_CHW = maps_with("photograph", slice(20, 40), slice(5, 55))
+    # Between them, and at their edges, the model is only just for a photograph.
+    maps_CHW[CLASSES.index("photograph"), 20:40, 28:32] = 0.6
+    boxes = READING.read(blind(maps_CHW), SIZE).boxes
+    wanted = [(5 / 60, 20 / 80, 28 / 60, 40 / 80), (32 / 60, 20 / 80, 55 / 60, 40 / 80)]
+    assert box_score([box.corners for box in boxes], wanted, 0.85) == Score(2, 0, 0)
+    # A small dark spot next to a picture is no second one.
+    maps_CHW = maps_with("photograph", slice(20, 40), slice(5, 40))
+    maps_CHW[CLASSES.index("photograph"), 20:40, 28:32] = 0.6
+    maps_CHW[CLASSES.index("photograph"), 24:40, 32:40] = 0.6
+    assert len(READING.read(blind(maps_CHW), SIZE).boxes) == 1
+
+
+def test_many_small_pictures_are_each_others_witnesses():
+    """Alone a picture of this size is doubtful, by weights that speak against small ones."""
+    weights = READING.score_weights.copy()
+    weights[FEATURES.index("log area")] = 2.0
+    strict = replace(READING, score_weights=weights)
+
+    def found(count: int, around: str = "other", grey_HW: np.ndarray | None = None) -> int:
+        maps_CHW = maps_with("photograph", slice(0, 0), slice(0, 0))
+        maps_CHW[[0, CLASSES.index(around)]] = 0
+        maps_CHW[CLASSES.index(around)] = 1
+        for row, column in itertools.islice(itertools.product(range(6), range(5)), count):
+            place = (slice(None), slice(3 + 12 * row, 11 + 12 * row), slice(2 + 11 * column, 9 + 11 * column))
+            maps_CHW[place] = 0
+            maps_CHW[CLASSES.index("photograph"), *place[1:]] = 1
+        return len(strict.read(blind(maps_CHW), SIZE, grey_HW=grey_HW).boxes)
+
+    assert found(1) == 0
+    assert found(30) == 30
+    assert found(30, around="text") == 0, "in text they are initials or faults"
+    assert found(30, grey_HW=np.full((80 * CELL, 60 * CELL), 90, np.uint8)) == 0, "patches of a colour target"
+    noise = np.random.default_rng(0).integers(0, 255, (80 * CELL, 60 * CELL)).astype(np.uint8)
+    assert found(30, grey_HW=noise) == 30
+
+
+def test_a_box_leaves_off_what_hardly_belongs_to_it():
+    maps_CHW = maps_with("illustration", slice(20, 50), slice(20, 40))
+    maps_CHW[:, 50:60, 25:27] = 0
+    maps_CHW[CLASSES.index("illustration"), 50:60, 25:27] = 1
+    (box,) = READING.read(blind(maps_CHW), SIZE).boxes
+    assert overlap(box.corners, (20 / 60, 20 / 80, 40 / 60, 50 / 80)) > 0.93
+
+
+def test_a_box_is_placed_in_the_image_that_the_page_was_cut_from():
+    maps_CHW = maps_with("map", slice(0, 80), slice(0, 60))
+    place = (0.25, 0.5, 0.75, 1.0)
+    finding = READING.read(blind(maps_CHW), SIZE, place)
+    assert overlap(finding.boxes[0].corners, place) > 0.97
+
+
+def test_a_reading_survives_json():
+    again = Reading.from_json(json.loads(json.dumps(READING.as_json())))
+    assert again.as_json() == READING.as_json()
+    broken = READING.as_json()
+    broken["kinds"]["mean"].append(0.0)
+    with pytest.raises(ValueError, match="other sizes"):
+        Reading.from_json(broken)
