@@ -17,7 +17,7 @@ from typing import Final
 
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
-from data_prep.description.date_spans import Span, edtf_year, since, until
+from data_prep.description.date_spans import Span, edtf_year, interval, since, until
 
 # Any sign for "not known" at the other end of a range.
 _NOTHING: Final = r"(?:\?+|\.{2,4}|…|_{2,4}|open|9999)?"
@@ -34,6 +34,33 @@ _PERIOD: Final = re.compile(
     rf"(?:(?P<before>{patterns.any_of(words.BEFORE)})|(?P<after>{patterns.any_of(words.AFTER)}))[\s-]+{_ARTICLE}"
     r"(?P<rest>\S.{2,40})"
 )
+
+# "since May until June 1917" is no open date.
+_MONTHS: Final = re.compile(rf"(?<![a-zà-ÿ]){patterns.any_of(words.MONTHS)}(?![a-zà-ÿ])")
+# "13th century, third quarter (before 1270)": a bound behind a date.
+_NARROWED: Final = re.compile(
+    rf"(?P<date>.{{4,}}?)[\s,;]+(?:(?P<before>{patterns.any_of(words.BEFORE)})|(?P<after>{patterns.any_of(words.AFTER)}))"
+    rf"\s+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?(?P<year>\d{{4}})"
+)
+
+
+def narrowed(text: str, read: Callable[[str], Span | None]) -> Span | None:
+    """`3. Viertel 13. Jh. (vor 1270)`: the date before the bound, as far as the bound allows it.
+
+    Args:
+        text: the normalised text of a date.
+        read: reads a date without a bound.
+    """
+    match = _NARROWED.fullmatch(text)
+    if match is None or (match["after"] or "") in words.DATING_FROM:
+        return None
+    span = read(match["date"].rstrip(" -"))
+    if span is None or span.earliest is None or span.latest is None:
+        return None
+    year = int(match["year"])
+    if not span.earliest < year < span.latest:
+        return None
+    return interval(span.earliest, year) if match["before"] else interval(year, span.latest)
 
 
 def open_range(text: str) -> Span | None:
@@ -68,7 +95,7 @@ def open_day(text: str, read: Callable[[str], Span | None]) -> Span | None:
         read: reads a day or a month.
     """
     match = _PERIOD.fullmatch(text)
-    if match is None or (match["after"] or "") in words.DATING_FROM:
+    if match is None or (match["after"] or "") in words.DATING_FROM or len(_MONTHS.findall(text)) > 1:
         return None
     day = read(match["rest"])
     if day is None or day.earliest is None or day.earliest != day.latest:

@@ -130,13 +130,13 @@ OPEN_DECADE = re.compile(r"(?<![\d.])(1\d\d|20[0-4])\.(?=\s*[\])]*\s*$|-\d{3}[.-
 _ARTICLES = r"(?:\s+(?:of|the|des|du|de|del|della|dell'|van|het|der|do|da|la|le|el))*\s*"
 TWO_CENTURIES = re.compile(
     rf"(?<!\w)(?:(?P<part>{any_of(words.PARTS)}){_ARTICLES})?(?P<first>{_NUMBER}){_ORDINAL}\s*"
-    rf"(?:{any_of(words.CENTURY)}\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
+    rf"(?:{any_of(words.CENTURY)}\.?\s*)?(?:/|-|or|oder|ou|and|und|et|to|bis|of|o|e|y|i|a)\s*"
     rf"(?P<last_part>{any_of(words.PARTS)}){_ARTICLES}(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{any_of(words.CENTURY)}(?![a-z])"
 )
 # "2. Hälfte 15. / 1. Hälfte 16. Jh."
 TWO_FRACTIONS = re.compile(
     rf"(?P<part>{any_of(words.ORDINALS)})\s*(?P<fraction>{any_of(words.FRACTIONS)}){_ARTICLES}(?P<first>{_NUMBER}){_ORDINAL}\s*"
-    rf"(?:{any_of(words.CENTURY)}\s*)?(?:-|/|{any_of(words.OR)})\s*"
+    rf"(?:{any_of(words.CENTURY)}\.?\s*)?(?:-|/|{any_of(words.OR)})\s*"
     rf"(?P<last_part>{any_of(words.ORDINALS)})\s*(?P<last_fraction>{any_of(words.FRACTIONS)}){_ARTICLES}"
     rf"(?P<last>{_NUMBER}){_ORDINAL}[\s-]*{any_of(words.CENTURY)}(?![a-z])"
 )
@@ -152,8 +152,15 @@ DECADES = re.compile(
     r"(?<!\d)(?P<first>\d{3}0)(?:er|s|'s)?\s*(?:-|/|to|or|and|bis|und|oder)\s*(?P<last>(?:\d\d)?\d0)(?:s|'s|er)(?![a-z])"
 )
 DECADE_IN_CENTURY = re.compile(
-    rf"(?<!\d)(?P<tens>\d0)s\s+(?:(?:of|del|des|du|do|van de|van het)\s+)?(?:the\s+)?"
+    rf"(?<!\d)(?P<tens>\d0)s,?\s+(?:(?:of|del|des|du|do|van de|van het)\s+)?(?:the\s+)?"
     rf"(?:(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}"
     rf"|{any_of(words.CENTURY_BEFORE)}\.?\s*(?P<late_century>{_NUMBER})(?!\w))"
 )
+# Latvian, once it is in English: "20th century 30s".
+DECADE_AFTER_CENTURY = re.compile(
+    rf"(?P<century>{_NUMBER}){_ORDINAL}\s*{any_of(words.CENTURY)}\.?,?\s+(?P<tens>\d0)s(?![a-z])"
+)
+# "1941 - May 1945", "May 1941 - 1945": only one end has a month.
+YEAR_BEFORE_DAY = re.compile(rf"(?<!\d)(?P<year>\d{{4}})\s*(?:{any_of(words.TO)})\s*$")
+YEAR_AFTER_DAY = re.compile(rf"\s*(?:{any_of(words.TO)})\s*(?P<year>\d{{4}})(?!\d)")
 ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}

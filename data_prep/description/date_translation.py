@@ -12,6 +12,8 @@ import re
 from importlib import resources
 from typing import Final
 
+from data_prep.description.date_words import MONTHS
+
 _ROMAN = r"[ivx]{1,6}"
 _CJK_CENTURY = re.compile(
     r"(?P<number>\d{1,2}|二?十[一二三四五六七八九]?)\s*世[紀纪](?P<part>[前後后]半|初[頭期]?|末期?|中[葉叶期]|[上下]半[葉叶])?"
@@ -25,7 +27,7 @@ _CJK_DATE = re.compile(r"(?P<year>\d{4})年(?:(?P<month>\d{1,2})月(?:(?P<day>\d
 _CJK_DECADE = re.compile(r"(\d{3}0)年代")
 # Lithuanian "XVIII a.", "XIX a. pab."; elsewhere "a." is too short to mean anything.
 _LITHUANIAN = re.compile(
-    rf"(?<!\w)({_ROMAN})\s+a\.?(?=$|\s+(?:pab|pr|vid|pirm|antr|[12i]+-?\w*\.?\s+(?:pus|ketv)))"
+    rf"(?<!\w)({_ROMAN})\s+a\.?(?=$|\s+(?:pab|pr|vid|pirm|antr|[\di]+v?-?\w*\.?\s+(?:pus|ketv|deš)))"
 )
 # "sec. XV ex.": used in descriptions of manuscripts.
 _SCRIBAL = re.compile(rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})\s*(?P<part>in|med|ex)(?:\.|(?!\w))")
@@ -36,9 +38,9 @@ _TENS = re.compile(
     r"(?<!\d)(?P<year>\d{3}0)(?:-tal(?:l?ets?|s)?|-lu[kv]u\w*|-år(?:ene|a)|\.\s+(?:aastad|aastatel|aastate|gadi|gados)|'?erne|-[ех](?:\s*гг)?|-ті|-[eaoö]s\s+év\w*)(?!\w)"
 )
 _DECADE_OF_CENTURY = re.compile(
-    r"(?:(?:lata|léta|roky|годы|años|anos|années|anni|jaren)\s*'?(?P<after>\d0)\.?(?:\s+(?:del|du|do|de|van\s+de|van\s+het))?"
-    r"|(?P<before>\d0)(?:\.?\s*(?:léta|roky|годы)|-?er[\s-]+jahren?(?:\s+des)?|-?er[\s-]+jaren(?:\s+van\s+de)?"
-    r"|-е(?:\s+(?:годы|гг\.?))?|-талет))(?=\s)"
+    r"(?:(?:lata|léta|roky|годы|años|anos|années|anni|jaren)\s*'?(?P<after>\d0)(?!\.?\s*(?:stol|wieku|w\b|века|в\b))\.?(?:\s+(?:del|du|do|de|van\s+de|van\s+het))?"
+    r"|(?P<before>\d0)(?:\.?\s*(?:léta|roky|годы)|\.\s*(?:gad(?:i|os|u)|aasta(?:d|tel|te))|-?er[\s-]+jahren?(?:\s+des)?|-?er[\s-]+jaren(?:\s+van\s+de)?"
+    r"|-е(?:\s+(?:годы|гг\.?))?|-талет))(?=\s|$)"
 )
 
 
@@ -117,13 +119,19 @@ def _patterns() -> tuple[_Pattern, _Pattern, _Pattern]:
         for term in terms.casefold().split("|"):
             table = before if term.endswith("^") else after if term.endswith("$") else plain
             table.setdefault(term.rstrip("^$"), english)
+    months = {term: english for term, english in plain.items() if english in MONTHS}
     # A Roman numeral may only be followed by the ending of an ordinal: "in St. Paul's" is no first century.
     ordinal = "e|er|ère|ème|eme|è|th|st|nd|rd|de|ste|й|го|му|м"
     ending = rf"(?:\.|(?<=\d)-?(?![ivx]+\b)[^\W\d_]{{1,4}}\.?|-?(?:{ordinal})\.?)"
     number = rf"(?<![\w.])(?P<number>\d{{1,4}}|{_ROMAN}){ending}??"
     return (
         (re.compile(rf"(?<!\w)({_any(plain)})(?!\w)\.?"), plain),
-        (re.compile(rf"(?<!\w)({_any(before)})(?!\w)\.?[\s-]*(?=\d|{_ROMAN}\b|circa|ca\b)"), before),
+        (
+            re.compile(
+                rf"(?<!\w)({_any(before)})(?!\w)\.?[\s-]*(?=\d|{_ROMAN}\b|circa|ca\b|(?:{_any(months)})(?!\w))"
+            ),
+            before,
+        ),
         (re.compile(rf"{number}[\s.]\s*(?P<term>{_any(after)})(?!\w)\.?"), after),
     )
 

@@ -176,7 +176,7 @@ ORDINALS = {
     word: number
     for number, words in (
         (1, "first 1st 1. 1 erste erster ersten erstes premier première 1re 1ère 1º 1ª 1a 1er 1e 1ste"),
-        (1, "eerste prima"),
+        (1, "eerste prima primer primeiro primeira"),
         (1, "primo primera i"),
         (2, "second 2nd 2. 2 zweite zweiter zweiten zweites deuxième"),
         (2, "seconde 2nde 2e 2ème 2º 2ª 2a 2de tweede seconda"),
@@ -185,7 +185,13 @@ ORDINALS = {
         (3, "iii"),
         (4, "fourth 4th 4. 4 vierte vierter vierten viertes quatrième 4e 4ème 4º 4ª 4a vierde quarto cuarto"),
         (4, "iv"),
-        (-1, "last letzte letzter letzten letztes dernier dernière laatste ultimo último ultima"),
+        (5, "fifth 5th 5. 5 fünfte fünftes cinquième 5e vijfde quinto"),
+        (6, "sixth 6th 6. 6 sechste sechstes sixième 6e zesde sexto"),
+        (7, "seventh 7th 7. 7 siebte siebtes septième 7e zevende séptimo"),
+        (8, "eighth 8th 8. 8 achte achtes huitième 8e achtste octavo"),
+        (9, "ninth 9th 9. 9 neunte neuntes neuvième 9e negende noveno"),
+        (10, "tenth 10th 10. 10 zehnte zehntes dixième 10e tiende décimo"),
+        (-1, "final last letzte letzter letzten letztes dernier dernière laatste ultimo último ultima"),
     )
     for word in words.split()
 }  # fmt: skip
@@ -205,7 +211,10 @@ OR = (
     "eller", "till", "och", "til", "og", "lub", "do", "i", "a", "nebo", "až", "alebo", "ili", "in", "tai",
     "ja", "või", "vagy", "és", "sau", "și", "vai", "un", "arba", "ir", "или", "и", "або", "та", "ή", "και",
 )  # fmt: skip
-DECADE = ("er jahre", "er-jahre", "er jaren", "er", "s", "'s", "ies")
+DECADE = (
+    "er jahre", "er-jahre", "er jaren", "er", "s", "'s", "ies", "'lar", "'ler", "lar", "ler", "'lu yıllar",
+    "'li yıllar", "'lı yıllar",
+)  # fmt: skip
 # Words before the date of a copy, which is not the date of making: "1880 (printed 1950)", "c.1916-7, cast
 # 1955-6".
 COPIES = (
@@ -215,7 +224,7 @@ COPIES = (
     "druck von", "nachdruck", "neudruck", "abguss", "guss", "kopie", "digitalisat", "digitalisiert",
     "gescannt", "restauriert", "nach einem", "nach einer", "tirage", "réimpression", "réimprimé",
     "numérisé", "numérisée", "numérisation", "fonte", "copie", "d'après", "herdruk", "afdruk",
-    "gegoten", "gedigitaliseerd", "ristampa", "fusione", "copia", "digitalizzato", "reimpresión",
+    "gegoten", "gedigitaliseerd", "druck", "ristampa", "fusione", "copia", "digitalizzato", "reimpresión",
     "reimpreso", "digitalizado", "tryckt", "avgjutning", "digitaliserad", "digitaliseret",
     "digitalisert", "přetisk", "digitalizováno", "przedruk", "odlew", "kopia", "zdigitalizowano",
     "переиздание", "копия", "with additions", "with later additions", "additions", "mit nachträgen",

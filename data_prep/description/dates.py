@@ -16,8 +16,9 @@ from typing import Final
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
+from data_prep.description.date_number_words import in_figures
 from data_prep.description.date_numerals import LAST_YEAR, number, old_numerals
-from data_prep.description.date_open import open_day, open_period, open_range, open_year
+from data_prep.description.date_open import narrowed, open_day, open_period, open_range, open_year
 from data_prep.description.date_spans import Span, edtf_year, interval, parts_of_century, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
@@ -42,11 +43,16 @@ def parse_date(text: str) -> Date | None:
     # Databases write year 0 for "no date".
     if plain in words.UNDATED or plain.startswith("0000-"):
         return Date(edtf=None, text=text, earliest=None, latest=None)
-    for read in _READERS:
-        span = read(plain)
-        if span is not None and _is_sound(span):
-            return Date(edtf=span.edtf, text=text, earliest=span.earliest, latest=span.latest)
-    return Date(edtf=None, text=text, earliest=None, latest=None)
+    span = _first_read(plain)
+    if span is None:
+        return Date(edtf=None, text=text, earliest=None, latest=None)
+    return Date(edtf=span.edtf, text=text, earliest=span.earliest, latest=span.latest)
+
+
+def _first_read(plain: str) -> Span | None:
+    """The years of the first reader that can read a normalised text."""
+    spans = (read(plain) for read in _READERS)
+    return next((span for span in spans if span is not None and _is_sound(span)), None)
 
 
 def best_date(values: Iterable[str]) -> Date | None:
@@ -69,7 +75,7 @@ def _is_recent(date: Date) -> bool:
 def _normal(text: str) -> str:
     text = patterns.NO_YEAR.sub(" ", text)
     text = patterns.CYRILLIC_ROMAN.sub(lambda match: match[0].translate(patterns.AS_LATIN), text)
-    text = without_eras(_without_copies(re.sub(r"[‐-―−]", "-", text.casefold())))
+    text = without_eras(_without_copies(in_figures(re.sub(r"[‐-―−]", "-", text.casefold()))))
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
@@ -171,10 +177,11 @@ def _has_part(text: str) -> bool:
 
 def _decade_in_century(text: str) -> Span | None:
     """`lata 20. XX w.`, once it is in English: `20s 20th century`."""
-    match = patterns.DECADE_IN_CENTURY.search(text)
+    match = patterns.DECADE_IN_CENTURY.search(text) or patterns.DECADE_AFTER_CENTURY.search(text)
     if match is None:
         return None
-    start = (number(match["century"] or match["late_century"]) - 1) * 100 + int(match["tens"])
+    century = number(match["century"] or match["late_century"])
+    start = (century - 1) * 100 + int(match["tens"])
     return Span(start, start + 9, f"{start // 10:03d}X")
 
 
@@ -253,10 +260,18 @@ def _part_of_decade(part: str) -> tuple[int, int]:
 
 def _day(text: str) -> Span | None:
     """One or two days or months, with names of months or in figures."""
-    found = [_of_month(match) for match in patterns.MONTH.finditer(text)]
+    months = list(patterns.MONTH.finditer(text))
+    found = [_of_month(match) for match in months]
     found += [day for match in patterns.NUMERIC.finditer(text) if (day := _in_figures(match))]
     if not found or len(found) > 2:
         return None
+    if len(found) == len(months) == 1:
+        # "1941 - May 1945"
+        ends = (
+            patterns.YEAR_BEFORE_DAY.search(text[: months[0].start()]),
+            patterns.YEAR_AFTER_DAY.match(text, months[0].end()),
+        )
+        found += [end["year"] for end in ends if end]
     found.sort()
     years = [int(day[:4]) for day in found]
     return Span(years[0], years[-1], "/".join(dict.fromkeys(found)))
@@ -359,6 +374,7 @@ def _years_within(text: str) -> Span | None:
 # Tried in this order; the first one that can read the text decides.
 _READERS: tuple[Callable[[str], Span | None], ...] = (
     open_range,
+    lambda text: narrowed(text, _first_read),
     _iso,
     _span_from_bc,
     _open_period,
