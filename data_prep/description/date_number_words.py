@@ -104,12 +104,12 @@ def _spelled(hundreds: int, rest: int) -> Iterator[tuple[str, str]]:
         yield f"{english} hundreds", f"{figures}s"
     if rest >= 20 and rest % 10 == 0:
         yield f"{english} {_EN_DECADES[rest // 10 - 2]}", f"{figures}s"
-    for ending in _endings(rest, lambda number: _germanic(number, *_DE, "und")):
+    for ending in _endings(rest, lambda number: _germanic(number, _DE, "und")):
         for joint in ("", "und"):
             yield f"{_DE[0][hundreds - 1]}hundert{joint if ending else ''}{ending}", figures
         if rest >= 20 and rest % 10 == 0:
             yield f"{_DE[0][hundreds - 1]}hundert{ending}er", f"{figures}s"
-    for ending in _endings(rest, lambda number: _germanic(number, *_NL, "en")):
+    for ending in _endings(rest, lambda number: _germanic(number, _NL, "en")):
         for joint in ("", "en", " "):
             yield f"{_NL[0][hundreds - 1]}honderd{joint if ending else ''}{ending}", figures
     for ending in _endings(rest, _french):
@@ -136,7 +136,8 @@ def _english(number: int) -> str:
     return f"{_EN[1][tens - 2]} {_EN[0][ones - 1]}" if ones else _EN[1][tens - 2]
 
 
-def _germanic(number: int, low: list[str], high: list[str], joint: str) -> str:
+def _germanic(number: int, words: tuple[list[str], ...], joint: str) -> str:
+    low, high = words
     tens, ones = divmod(number, 10)
     if number == 1 and joint == "und":
         return "eins"

@@ -25,19 +25,21 @@ class Kind(IntEnum):
     """The function of a word in a page label. If it differs between languages, the higher kind counts."""
 
     LINK = 1
-    ADDITION = 2
-    DATE = 3
-    AMBIGUOUS = 4
-    NUMBER = 5
-    COUNTER = 6
-    SIDE = 7
-    PAGE = 8
-    PART = 9
+    NEXT_TO = 2
+    ADDITION = 3
+    DATE = 4
+    AMBIGUOUS = 5
+    NUMBER = 6
+    COUNTER = 7
+    SIDE = 8
+    PAGE = 9
+    PART = 10
 
 
 _KINDS = {
     "pages": Kind.PAGE, "counters": Kind.COUNTER, "parts": Kind.PART, "sides": Kind.SIDE,
     "numbers": Kind.NUMBER, "with": Kind.ADDITION, "ambiguous": Kind.AMBIGUOUS, "links": Kind.LINK,
+    "near": Kind.NEXT_TO,
 }  # fmt: skip
 _INFLECTED = (Kind.PAGE, Kind.PART, Kind.SIDE)
 _MIN_STEM_CHARS = 4
@@ -89,7 +91,7 @@ _WORD = re.compile(r"\d{1,8}-[^\W\d_]{1,3}(?![^\W_])|[^\W_]+")
 _NUMBER = re.compile(
     r"\d{1,8}(?:[^\W\d]{0,2}|ere|eme|ste|tes|ter)|\d{1,8}-[^\W\d]{1,3}|\d{1,8}[a-z]?\d?[rv]?[a-d]?|[rv]\d{1,6}"
     r"|[a-z]{1,2}\d{1,6}[rv]?[ab]?"
-    r"|c{0,3}(?:x[cl]|l?x{0,4})(?:ix|iv|v?i{1,4}|v)[rv]?|c{0,3}(?:x[cl]|lx{0,4}|x{1,4})[rv]?"
+    r"|c{0,3}(?:x[cl]|l?x{0,4})(?:ix|iv|v?i{1,4}|v)[rv]?|c{0,3}(?:x[cl]|lx{0,4}|x{1,4})[rv]?|c{0,3}l?x{0,4}v?i{0,3}j[rv]?"
 )
 _CAPITAL_ROMAN = re.compile(
     r"\b(?=[MDCLXVI]{3,}\b)M{0,3}(?:CM|CD|D?C{0,4})(?:XC|XL|L?X{0,4})(?:IX|IV|V?I{0,4})\b"
@@ -221,6 +223,9 @@ def may_be_title(text: str, *, has_maker: bool = True) -> bool:
 def _designates(kinds: set[Kind], text: str) -> bool:
     if Kind.PART not in kinds and _is_dated(text):
         return False
+    # "Between ff. 8 and 9" is a place in a book, "Between the Covers" is not.
+    if Kind.NEXT_TO in kinds and Kind.NUMBER not in kinds:
+        return False
     if kinds & {Kind.PART, Kind.PAGE, Kind.SIDE}:
         return Kind.AMBIGUOUS not in kinds or Kind.PART in kinds
     if Kind.NUMBER not in kinds or Kind.AMBIGUOUS in kinds:
@@ -251,14 +256,24 @@ def fold(text: str) -> str:
 
 
 def _kinds_of(words: list[str]) -> set[Kind] | None:
-    """The kinds of the words; None if one of them is unknown. The longest phrase is tried first."""
+    """The kinds of the words; None if one of them is unknown. The longest phrase is tried first.
+
+    A joining word counts in its own languages only: Maltese "tat" (of the) is none in "Vorsatz und Tat".
+    """
     known = _vocabulary()
     found: set[Kind] = set()
+    links: list[frozenset[str]] = []
+    spoken: set[str] = set()
     place = 0
     while place < len(words):
         for length in range(min(_MAX_PHRASE, len(words) - place), 0, -1):
             if (kind := known.get(tuple(words[place : place + length]))) is not None:
                 found.add(kind)
+                key = tuple(words[place : place + length])
+                if kind != Kind.LINK:
+                    spoken |= _languages().get(key, frozenset())
+                elif len(key[0]) > 1:
+                    links.append(_languages()[key])
                 # "ív" is a sheet in Hungarian, "IV" a number everywhere; "i" is an article in "Tavola I".
                 if kind in (Kind.COUNTER, Kind.LINK) and length == 1 and _NUMBER.fullmatch(words[place]):
                     found.add(Kind.NUMBER)
@@ -272,7 +287,11 @@ def _kinds_of(words: list[str]) -> set[Kind] | None:
                 return None
             found |= kinds
             place += 1
-    return found
+    # "Bild 7 of 31": numbers are joined in the language of the program.
+    is_foreign = (
+        bool(spoken) and Kind.NUMBER not in found and any(spoken.isdisjoint(languages) for languages in links)
+    )
+    return None if is_foreign else found
 
 
 def _kinds_in(word: str) -> set[Kind]:
@@ -329,14 +348,30 @@ def _kind_of_piece(piece: str) -> Kind | None:
 def _vocabulary() -> dict[tuple[str, ...], Kind]:
     """The folded words and phrases of all languages, with their kinds."""
     found: dict[tuple[str, ...], Kind] = {}
-    for words in word_lists().values():
-        for phrase, kind in _of_language(words):
-            key = tuple(_WORD.findall(fold(phrase)))
-            if key and found.get(key, 0) < kind:
-                found[key] = kind
+    for key, kind, _ in _listed():
+        if found.get(key, 0) < kind:
+            found[key] = kind
     for word in _DATES_TEXT.split():
         found.setdefault((fold(word),), Kind.DATE)
     return found
+
+
+@functools.cache
+def _languages() -> dict[tuple[str, ...], frozenset[str]]:
+    found: dict[tuple[str, ...], set[str]] = {}
+    for key, _, language in _listed():
+        found.setdefault(key, set()).add(language)
+    return {key: frozenset(languages) for key, languages in found.items()}
+
+
+@functools.cache
+def _listed() -> tuple[tuple[tuple[str, ...], Kind, str], ...]:
+    return tuple(
+        (key, kind, language)
+        for language, words in word_lists().items()
+        for phrase, kind in _of_language(words)
+        if (key := tuple(_WORD.findall(fold(phrase))))
+    )
 
 
 def _of_language(words: dict[str, list[str]]) -> Iterator[tuple[str, Kind]]:
