@@ -24,6 +24,7 @@ from data_prep.page_text.zones import (
     kind_of,
     number,
     points,
+    several_pages,
 )
 from data_prep.sources.xml_document import Element, child, children, descendants, local_name, text_of
 
@@ -32,27 +33,39 @@ _BLOCKS: Final = ("TextBlock", "Illustration", "GraphicalElement", "ComposedBloc
 _PARTS: Final = ("TopMargin", "LeftMargin", "RightMargin", "BottomMargin", "PrintSpace")
 
 
-def read_alto(root: Element, uri: str, page: int = 0) -> PageText | Refusal:
-    """The page numbered `page` (from 0) of an ALTO document; most have one page.
+def read_alto(root: Element, uri: str) -> PageText | Refusal:
+    """The page of an ALTO document.
 
-    Raises nothing: what cannot be read is left out, and a document without a page is a Refusal.
+    Raises nothing: what cannot be read is left out, and a document without a page, or with several, is a
+    Refusal.
     """
     pages = list(descendants(root, "Page"))
     if not pages:
         return Refusal(uri, "ALTO without a page", "everything")
-    if not 0 <= page < len(pages):
-        return Refusal(uri, f"ALTO of {len(pages)} pages: page {page + 1} was wanted")
+    if len(pages) > 1:
+        return Refusal(uri, several_pages("ALTO", len(pages)))
+    (page,) = pages
     reader = _Reader(_tags(root))
-    zones = list(reader.zones(pages[page]))
+    zones = list(reader.zones(page))
     unit = text_of(child(root, "Description", "MeasurementUnit")).lower() or "pixel"
-    width, height = number(pages[page].get("WIDTH")), number(pages[page].get("HEIGHT"))
     return PageText(
         format="ALTO",
         zones=tuple(zones),
-        size=(width, height) if width and height and min(width, height) > 0 else None,
+        size=_size(page),
         unit=unit if unit in ("mm10", "inch1200") else "pixel",
         image=text_of(child(root, "Description", "sourceImageInformation", "fileName")) or None,
     )
+
+
+def _size(page: Element) -> tuple[float, float] | None:
+    """Width and height of the page: its own, or those of a print space that begins at its corner."""
+    for part in (page, child(page, "PrintSpace")):
+        if part is None or any(number(part.get(name) or "0") for name in ("HPOS", "VPOS")):
+            continue
+        width, height = number(part.get("WIDTH")), number(part.get("HEIGHT"))
+        if width and height and min(width, height) > 0:
+            return width, height
+    return None
 
 
 def _tags(root: Element) -> Mapping[str, str]:

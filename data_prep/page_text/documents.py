@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +20,8 @@ from data_prep.sources.xml_document import MAX_XML_BYTES, local_name, parse_xml
 
 TextFormat = Literal["alto", "hocr", "page-xml", "iiif"]
 MAX_REFERENCES: Final = 8
+_GZIP: Final = b"\x1f\x8b"
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 _HTML: Final = re.compile(rb"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!doctype\s+html|<html)", re.IGNORECASE)
 # What media types, profiles, labels and addresses say; the first that matches decides.
@@ -45,44 +48,62 @@ def read_page_text(
     size: tuple[int, int],
     *,
     canvas: str = "",
-    page: int = 0,
     canvas_size: tuple[int, int] | None = None,
 ) -> PageText | Refusal:
     """The text that a document has of the page whose image has `size`, in pixels of that image; or a refusal.
 
-    ALTO, PAGE XML, hOCR and IIIF annotations are recognised by their content.
+    ALTO, PAGE XML, hOCR and IIIF annotations are recognised by their content, compressed with gzip or not. A
+    document of several pages is refused: nothing says which of them is this one.
 
     Args:
         size: width and height of the page's image.
         canvas: the canvas's URI, for annotations.
-        page: which page of a document that has several, from 0.
         canvas_size: that of the canvas, in whose units annotations are; default: the image's.
     """
-    if len(document) > MAX_XML_BYTES:
-        return Refusal(
-            uri, f"larger than {MAX_XML_BYTES // 1_000_000} MB ({len(document)} bytes)", "everything"
-        )
+    unpacked = _unpacked(document, uri)
+    if isinstance(unpacked, Refusal):
+        return unpacked
+    document = unpacked
     start = document[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] in (b"{", b"["):
         found: PageText | Refusal = read_text_annotations(document, uri, canvas_size or size, canvas)
     elif _HTML.match(start) or b"ocr_page" in document[:20_000]:
-        found = read_hocr(document, uri, page)
+        found = read_hocr(document, uri)
     else:
-        found = _of_xml(document, uri, page)
+        found = _of_xml(document, uri)
     return found if isinstance(found, Refusal) else found.fitted(size, uri)
 
 
-def _of_xml(document: bytes, uri: str, page: int) -> PageText | Refusal:
+def _unpacked(document: bytes, uri: str) -> bytes | Refusal:
+    """The document without the compression of gzip, and in UTF-8 if it is in UTF-16."""
+    if document.startswith(_GZIP):
+        machine = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            document = machine.decompress(document, MAX_XML_BYTES + 1)
+        except zlib.error as error:
+            return Refusal(uri, f"not gzip, although it begins like it: {error}", "everything")
+        if len(document) <= MAX_XML_BYTES and not machine.eof:
+            return Refusal(uri, "the gzip file is cut off", "everything")
+    if len(document) > MAX_XML_BYTES:
+        return Refusal(
+            uri, f"larger than {MAX_XML_BYTES // 1_000_000} MB ({len(document)} bytes or more)", "everything"
+        )
+    if document.startswith(_UTF16):
+        return document.decode("utf-16", "replace").encode()
+    return document
+
+
+def _of_xml(document: bytes, uri: str) -> PageText | Refusal:
     root = parse_xml(document, uri)
     if isinstance(root, Refusal):
         return root
     name = local_name(root).lower()
     if name == "alto":
-        return read_alto(root, uri, page)
+        return read_alto(root, uri)
     if name == "pcgts":
-        return read_page_xml(root, uri, page)
+        return read_page_xml(root, uri)
     if name == "html":
-        return read_hocr(document, uri, page)
+        return read_hocr(document, uri)
     return Refusal(uri, f"neither ALTO, PAGE XML nor hOCR, but <{local_name(root)[:60]}>", "everything")
 
 

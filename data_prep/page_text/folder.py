@@ -18,7 +18,7 @@ from iconoclip.errors import MissingRequirement
 from iconoclip.page_layout.kinds import PageKind
 from iconoclip.record import Record
 
-_SUFFIXES: Final = frozenset({".xml", ".alto", ".hocr", ".html", ".htm", ".xhtml", ".json"})
+_SUFFIXES: Final = frozenset({".xml", ".alto", ".hocr", ".html", ".htm", ".xhtml", ".json", ".gz"})
 _MAX_FILES: Final = 2_000_000
 # Parts of addresses and names that say nothing of the page.
 _GENERIC: Final = frozenset(
@@ -37,7 +37,7 @@ _GENERIC: Final = frozenset(
     }
 )
 _ENDING: Final = re.compile(
-    r"(?:\.(?:xml|alto|hocr|x?html?|json|tiff?|jpe?g|png|jp2|webp|gif)|[._-](?:alto|hocr|page|ocr|gt))$"
+    r"(?:\.(?:xml|alto|hocr|x?html?|json|gz|tiff?|jpe?g|png|jp2|webp|gif)|[._-](?:alto|hocr|page|ocr|gt))$"
 )
 
 

@@ -20,10 +20,11 @@ from data_prep.page_text.zones import (
     around,
     box_around,
     joined,
+    several_pages,
 )
 from data_prep.sources.xml_document import MAX_XML_BYTES, Element
 
-_BBOX: Final = re.compile(r"\bbbox\s+(-?\d{1,7})\s+(-?\d{1,7})\s+(-?\d{1,7})\s+(-?\d{1,7})")
+_BBOX: Final = re.compile(r"\bbbox" + r"\s+(-?\d{1,7}(?:\.\d{1,9})?)" * 4 + r"(?![\d.])")
 _IMAGE: Final = re.compile(r"""\bimage\s+["']?([^"';]{1,500})""")
 _CONFIDENCE: Final = re.compile(r"\bx_wconf\s+(\d{1,3}(?:\.\d+)?)")
 _PICTURES: Final[dict[str, ZoneKind]] = {
@@ -36,11 +37,12 @@ _TEXTS: Final[dict[str, ZoneKind]] = {
     "ocr_carea": "text", "ocrx_block": "text", "ocr_textfloat": "text",
 }  # fmt: skip
 _LINES: Final = frozenset({"ocr_line", "ocrx_line", "ocr_header", "ocr_caption", "ocr_textfloat"})
+_CHARSET: Final = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.-]{1,40})""", re.IGNORECASE)
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-def read_hocr(document: bytes, uri: str, page: int = 0) -> PageText | Refusal:
-    """The page numbered `page` (from 0) of a document in hOCR.
+def read_hocr(document: bytes, uri: str) -> PageText | Refusal:
+    """The page of a document in hOCR; a document with several pages is a Refusal.
 
     It is read as HTML: character entities are what HTML says, entities that it declares itself are not read.
     """
@@ -50,17 +52,29 @@ def read_hocr(document: bytes, uri: str, page: int = 0) -> PageText | Refusal:
         )
     parser = html.HTMLParser(no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
     try:
-        text = _FORBIDDEN.sub(b"", document).decode("utf-8", "replace")
+        text = _decoded(_FORBIDDEN.sub(b"", document))
         # The declaration of an encoding is refused in a text that is decoded already.
         root = html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text), parser=parser)
     except (etree.LxmlError, ValueError, AssertionError) as error:
         return Refusal(uri, f"not HTML: {str(error)[:200]}", "everything")
+    etree.strip_elements(root, "script", "style", with_tail=False)
     pages = [element for element in root.iter() if "ocr_page" in _classes(element)]
     if not pages:
         return Refusal(uri, "HTML without a page of hOCR", "everything")
-    if not 0 <= page < len(pages):
-        return Refusal(uri, f"hOCR of {len(pages)} pages: page {page + 1} was wanted")
-    return _page(pages[page])
+    if len(pages) > 1:
+        return Refusal(uri, several_pages("hOCR", len(pages)))
+    return _page(pages[0])
+
+
+def _decoded(document: bytes) -> str:
+    """The text of a document: in UTF-8, else in the encoding that it declares, else in that of Windows."""
+    declared = _CHARSET.search(document[:4096])
+    for encoding in ("utf-8-sig", declared[1].decode() if declared else "cp1252"):
+        try:
+            return document.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return document.decode("cp1252", "replace")
 
 
 def _page(element: Element) -> PageText:

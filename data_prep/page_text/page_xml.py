@@ -39,13 +39,11 @@ _GRAPHIC_TYPES: Final[dict[str, ZoneKind]] = {"logo": "ornament", "punch-hole": 
 _CUSTOM_TYPE: Final = re.compile(r"structure\s*\{[^}]*?type:\s*([^;}]{1,100})")
 
 
-def read_page_xml(root: Element, uri: str, page: int = 0) -> PageText | Refusal:
+def read_page_xml(root: Element, uri: str) -> PageText | Refusal:
     """The page of a PAGE XML document, which describes one image."""
     found = next(descendants(root, "Page"), None)
     if found is None:
         return Refusal(uri, "PAGE XML without a page", "everything")
-    if page != 0:
-        return Refusal(uri, f"PAGE XML describes one page: page {page + 1} was wanted")
     width, height = number(found.get("imageWidth")), number(found.get("imageHeight"))
     zones = list(_Reader().regions(found, found.get("primaryLanguage")))
     return PageText(

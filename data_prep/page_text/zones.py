@@ -26,6 +26,8 @@ _MAX_DISTORTION: Final = 0.04
 _LEAST_INSIDE: Final = 0.5
 _MAX_SIDE: Final = 1_000_000.0
 
+_DECIMAL_COMMA: Final = re.compile(r"^(-?\d+),(\d+)$")
+
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the page"""
 FloatBox = tuple[float, float, float, float]
@@ -144,10 +146,15 @@ def _within(box: FloatBox, scale: tuple[float, float], size: tuple[int, int]) ->
     return left, top, right - left, bottom - top
 
 
+def several_pages(name: str, count: int) -> str:
+    """Why a document of several pages is refused."""
+    return f"{name} of {count} pages: which one is this?"
+
+
 def number(value: object) -> float | None:
-    """A finite coordinate written as a number or a text; None for anything else."""
+    """A finite coordinate, as a number or a text (a decimal comma too); None for anything else."""
     try:
-        found = float(str(value).strip()[:40])
+        found = float(_DECIMAL_COMMA.sub(r"\1.\2", str(value).strip()[:40]))
     except ValueError:
         return None
     return found if math.isfinite(found) and abs(found) <= _MAX_SIDE else None

@@ -31,6 +31,11 @@ from iconoclip.record import Caption, Record
 SAME: Final = 0.3
 # Or that lies in it by this share of its own area.
 INSIDE: Final = 0.7
+# Two boxes of the institution that overlap by this much are one picture.
+TWICE: Final = 0.8
+# Sides of the smallest picture, in shares of the longer side of the page.
+LEAST_LONG_SIDE: Final = 0.02
+LEAST_SHORT_SIDE: Final = 0.005
 
 
 class Words:
@@ -91,12 +96,14 @@ def with_institution(finding: Finding, text: PageText | Refusal | None, size: tu
     """A finding in which the pictures that the institution marked replace the model's in their places."""
     if not isinstance(text, PageText):
         return finding
-    theirs = []
+    theirs: list[FoundBox] = []
     for zone in institution_pictures(text):
-        if zone.kind in BOX_KINDS and zone.box is not None:
-            box = _box(cast(BoxKind, zone.kind), zone.box, size)
-            if box is not None:
-                theirs.append(box)
+        if zone.kind not in BOX_KINDS or zone.box is None or _is_speck(zone.kind, zone.box, size):
+            continue
+        box = _box(cast(BoxKind, zone.kind), zone.box, size)
+        # OCR marks some pictures twice.
+        if box is not None and not any(overlap(box.corners, one.corners) >= TWICE for one in theirs):
+            theirs.append(box)
     if not theirs:
         return finding
     kept = [box for box in finding.boxes if not any(_is_same(box, other) for other in theirs)]
@@ -126,6 +133,14 @@ def with_structure(finding: Finding, kind: PageKind | None) -> Finding:
         kind = "mixed"
     boxes = () if kind in ("target", "blank") else finding.boxes
     return replace(finding, kind=kind, probability=1.0, boxes=boxes, origin="institution")
+
+
+def _is_speck(kind: str, box: FloatBox, size: tuple[int, int]) -> bool:
+    """Whether a "picture" is a speck or a rule, as OCR marks them: no picture of 6 mm is on a sheet of A4."""
+    side = max(size)
+    return kind in PICTURE_KINDS and (
+        max(box[2:]) < LEAST_LONG_SIDE * side or min(box[2:]) < LEAST_SHORT_SIDE * side
+    )
 
 
 def _box(kind: BoxKind, box: FloatBox, size: tuple[int, int]) -> FoundBox | None:

@@ -48,13 +48,17 @@ def parse_xml(document: bytes, uri: str) -> Element | Refusal:
     if b"<!ENTITY" in document[:100_000]:
         return Refusal(uri, "XML that declares entities", "everything")
     try:
-        return _parsed(document.lstrip(b"\xef\xbb\xbf \t\r\n") if start[:1] == b"<" else document)
+        root = _parsed(document.lstrip(b"\xef\xbb\xbf \t\r\n") if start[:1] == b"<" else document)
     except (etree.XMLSyntaxError, ValueError, LookupError):
-        pass
-    try:
-        return _parsed(_mended(document).encode())
-    except (etree.XMLSyntaxError, ValueError) as error:
-        return Refusal(uri, f"not XML: {str(error)[:200]}", "everything")
+        try:
+            root = _parsed(_mended(document).encode())
+        except (etree.XMLSyntaxError, ValueError) as error:
+            return Refusal(uri, f"not XML: {str(error)[:200]}", "everything")
+    # Behind a long comment, or in UTF-16, they are not seen above.
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and next(declared.iterentities(), None) is not None:
+        return Refusal(uri, "XML that declares entities", "everything")
+    return root
 
 
 def _parsed(document: bytes) -> Element:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+import gzip
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -16,12 +15,7 @@ from data_prep.page_text.documents import format_of, mets_address, read_page_tex
 from data_prep.page_text.folder import TextFolder, normalised
 from data_prep.page_text.structure import mets_page_types, mets_pages, page_kind_of
 from data_prep.page_text.zones import PageText, Zone, kind_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-_SPEC = importlib.util.spec_from_file_location("page_text_documents", Path(__file__).parent / "documents.py")
-made = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
-sys.path.pop(0)
+from tests.data_prep.page_text import documents as made
 
 URI = "https://example.org/text/7"
 SIZE = made.SIZE
@@ -113,6 +107,56 @@ def test_a_document_that_cannot_belong_to_the_page_is_refused_with_the_reason(do
     assert words in reason(document, size)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        gzip.compress(made.alto()),
+        made.alto().decode().replace("UTF-8", "UTF-16").encode("utf-16"),
+        made.hocr().decode().encode("utf-16"),
+        made.annotations().decode().encode("utf-16"),
+        made.hocr().replace(b"navire", "navire \u00e9".encode("cp1252")),
+        made.hocr().replace(b"utf-8", b"iso-8859-5").replace(b"navire", b"navire \xf1"),
+        # Coordinates with decimals, and with the comma of other languages.
+        made.hocr().replace(b"bbox 350 820 650 850", b"bbox 350.2 819.9 650.0 850.125"),
+        made.alto().replace(b'HPOS="350"', b'HPOS="350,25"'),
+        # The size of the page is that of its print space alone.
+        made.alto(scale=2, size=None).replace(
+            b"<PrintSpace>", b'<PrintSpace HPOS="0" VPOS="0" WIDTH="2000" HEIGHT="3000">'
+        ),
+        made.hocr().replace(b"&amp;", b"&amp;<script>alert(1)</script><style>p {}</style>"),
+    ],
+)
+def test_a_document_is_read_however_it_was_packed_encoded_and_measured(document):
+    (caption,) = [zone for zone in read(document).zones if zone.text and "Fig. 3" in zone.text]
+    assert re.sub("navire [\u00e9\u0451]", "navire", " ".join(caption.text.split())) == made.CAPTION_WORDS
+    assert caption.pixels == made.CAPTION
+
+
+def entities_late(document: bytes) -> bytes:
+    """The document with an entity that is declared after a long comment."""
+    return document.replace(
+        b"<alto", b"<!DOCTYPE alto [<!--" + b" " * 200_000 + b'--><!ENTITY a "b">]>\n<alto', 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (gzip.compress(made.alto())[:-9], "cut off"),
+        (b"\x1f\x8bzip", "not gzip"),
+        (made.alto().replace(b"</Page>", b'</Page><Page ID="P8"/>'), "ALTO of 2 pages"),
+        (made.hocr().replace(b"</body>", b"<div class='ocr_page'></div></body>"), "hOCR of 2 pages"),
+        (entities_late(made.alto()), "declares entities"),
+        (
+            entities_late(made.alto()).replace(b"UTF-8", b"UTF-16").decode().encode("utf-16"),
+            "declares entities",
+        ),
+    ],
+)
+def test_what_could_be_an_attack_or_several_pages_is_refused_with_the_reason(document, words):
+    assert words in reason(document)
+
+
 def test_alto_without_the_size_of_its_page_is_taken_as_pixels_if_it_fits():
     assert only(read(made.alto(size=None)), "illustration").pixels == made.PICTURE
 
@@ -126,6 +170,7 @@ def test_depth_entities_and_size_are_bounded(monkeypatch):
     assert "haha" not in (read(made.hocr(photo="ocr_image", head=lol.decode())).zones[1].text or "")
     monkeypatch.setattr("data_prep.page_text.documents.MAX_XML_BYTES", 10)
     assert "larger than" in reason(made.alto())
+    assert "larger than" in reason(gzip.compress(made.alto()))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ import json
 
 import pyarrow.parquet as pq
 
+from data_prep.page_text.zones import PageText, Zone
+from data_prep.segment.words import with_institution
+from iconoclip.page_layout.findings import Finding
 from iconoclip.record import Source
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
 from tests.data_prep.segment.running import run
@@ -127,3 +130,18 @@ def test_the_structure_of_a_volume_tells_kinds_of_pages(pages_set, tmp_path):
         ("target", "institution"), ("mixed", "model"), ("mixed", "institution"),
     ]  # fmt: skip
     assert len(found) == 1, "a colour target holds no picture"
+
+
+def test_what_ocr_marks_twice_and_specks_and_rules_are_no_pictures():
+    zones = [
+        Zone("illustration", (100, 100, 300, 200)),
+        Zone("photograph", (101, 102, 297, 198)),
+        Zone("illustration", (500, 900, 4, 5)),
+        Zone("illustration", (50, 950, 500, 2)),
+        Zone("initial", (60, 400, 12, 12)),
+    ]
+    found = with_institution(Finding("text", 0.9), PageText("ALTO", tuple(zones)), (600, 1000))
+    assert [(box.kind, box.pixels(600, 1000)) for box in found.boxes] == [
+        ("illustration", (100, 100, 300, 200)),
+        ("initial", (60, 400, 12, 12)),
+    ]
