@@ -28,7 +28,7 @@ _IDENTIFIER_IN_BRACKETS = re.compile(
 )
 _YEAR = r"(?:\d{1,4}[?.]*|\d{2}(?:\.\.|--)\??|\.{3,4}|[xX]{2,4}|\d{4}/\d{1,4}|present)"
 _ABOUT = (
-    r"(?:ca?\.?|circa|um|vers|na|voor|nach|vor|after|before|b\.|d\.|born|died|fl\.|active|act\.|geb\.|gest\.|né|née"
+    r"(?:ca?\.?|circa|um|vers|na|voor|nach|vor|after|before|b\.|d\.|born|died|fl\.|active|act\.|tätig|nachweisbar|actif|actief|attivo|attiva|activo|ativo|werkzaam|verksam|virksom|působil|czynny|documented|doc\.|geb\.|gest\.|né|née"
     r"|†|\*)"
 )
 _ABOUTS = rf"(?:{_ABOUT}\s*)*"
@@ -39,9 +39,14 @@ _LIFE = re.compile(
 )
 # With brackets in it: "(Japanese, Tokyo (Edo) 1797-1858 Tokyo (Edo))"
 _IN_BRACKETS = r"(?:[^()\[\]<>]|\([^()]*\))*"
+# "[Dürer, Albrecht]": the cataloguer knows the name from elsewhere.
+_IN_SQUARE_BRACKETS = re.compile(r"\[([^\[\]]+)\]")
 _DATED_NOTE = re.compile(rf"\s*[(\[<]{_IN_BRACKETS}\d{{2}}{_IN_BRACKETS}[)\]>]")
 # "Teniers, David (II)", "Merian, Matthäus (d. Ä.)"
-_NUMBERED = r"(?:I{1,3}|IV|V|d\. ?[ÄJ]\.?)"
+_NUMBERED = (
+    r"(?:I{1,3}|IV|V|d\. ?[ÄJ]\.?|[Tt]he (?:Elder|Younger)|de[rn] (?:Ältere|Jüngere)|de (?:Oude|Jonge)"
+    r"|l['’]Ancien|le Jeune|il (?:Vecchio|Giovane)|padre|figlio|père|fils)"
+)
 _NOTE = re.compile(rf"\s*[(\[<](?!{_NUMBERED}\))[^()\[\]<>]{{2,80}}[)\]>]\s*$")
 # "Vincent van Gogh, Dutch", "Georges Seurat French, 1859-1891": American museums add whose citizen it was.
 _NATIONALITY = re.compile(
@@ -58,7 +63,7 @@ _PLACE_OF_WORK = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATION = re.compile(
-    r"(?:^|\s)(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|Co|Inc|Ltd|Bros|Corp|Cie|Gebr|Nachf|[A-Z][a-z]{1,3}sz|sz)$"
+    r"(?:^|[\s.])(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|Co|Inc|Ltd|Bros|Corp|Cie|Gebr|Nachf|[A-Z][a-z]{1,3}sz|sz)$"
 )
 
 
@@ -90,7 +95,9 @@ class Person:
 def person(given: str) -> Person:
     """The person that `given` names. A text that is no name of one person is kept as it is."""
     text = " ".join(given[:MAX_NAME_CHARS].split())
-    if text.count(": ") > 1 or text.count(";") > 1:
+    if match := _IN_SQUARE_BRACKETS.fullmatch(text):
+        text = match[1]
+    if text.count(": ") > 1 or (";" in text and len(people_in(text)) > 1):
         return Person(given, text)
     text = _PLACE_OF_WORK.sub("", _without_nationality(_IDENTIFIER.sub("", text)))
     text, role, words = _without_role(text)
@@ -148,15 +155,16 @@ def family_first(given: str) -> str:
 # Which of several of one name: the Elder, d. J., l'Ancien, Jr., III.
 _GENERATION = re.compile(
     r"[\s,]+(?:the (?:Elder|Younger)|d\. ?(?:Ä|J|Ä|Ae)\.?|de[rn] (?:Ältere|Jüngere)|de (?:Oude|Jonge)"
-    r"|l['’]Ancien|l['’]Aîné|le Jeune|(?:il )?(?:Vecchio|Giovane)|Jr\.?|Sr\.?|I{1,3}|IV|VI{0,3}"
-    rf"|\({_NUMBERED}\))$",
+    r"|l['’]Ancien|l['’]Aîné|le Jeune|(?:il )?(?:Vecchio|Giovane)|(?:et|&) C(?:ie|o)\.?"
+    rf"|Jr\.?|Sr\.?|I{{1,3}}|IV|VI{{0,3}}|\({_NUMBERED}\))$",
     re.IGNORECASE,
 )
 # "Goya y Lucientes", "Gaudí i Cornet"
 _SPANISH_SURNAMES = re.compile(r"[^\W\d_]+ [yei] [^\W\d_]+")
-# "Le Brun, Charles", "Van Dyck, Anthony"
+# "Le Brun, Charles", "Van Dyck, Anthony", "Ó Maoláin, Seán"
 _CAPITAL_PARTICLE = re.compile(
-    r"(?:Le|La|Les|L'|Du|Des|De|Del|Della|Di|Da|Van|Von|Ter|Ten|Mac|St\.|Saint)(?: [Dd]e[rn]?)? \S+"
+    r"(?:Le|La|Les|L'|Du|Des|De|Del|Dell|Della|Dalla|Di|Da|Do|Dos|Das|El|Al|Ben|Ibn|Van|Von|Ter|Ten"
+    r"|Op|Mac(?: Giolla)?|Ó|Ní|Nic|Ua|St\.|Saint)(?: [Dd]e[rn]?)? \S+"
 )
 _TITLE_OF_RANK = re.compile(
     r", (?:Sir|Dame|Lord|Lady|Baron(?:ess)?|Count(?:ess)?|(?:le )?comte|comtesse|marquise?|duc|Graf|Freiherr"
@@ -172,12 +180,34 @@ _NO_FAMILY = re.compile(
 )
 
 
+_NAME_AFTER: Final = re.compile(r"\s+[A-ZÀ-ÖØ-ÞĀ-Ž]")
+_NOBODY: Final = re.compile(
+    r"(?:unknown|anonymous|unidentified|anonym\w*|anoniem|unbekannt\w*|onbekend|inconnu|anonimo|anónimo|okänd|ukendt|ukjent)"
+    r"(?: \w+)?",
+    re.IGNORECASE,
+)
+
+
 def _without_role(text: str) -> tuple[str, str | None, str]:
     """A name without the words for the role, before it (`Artist: `, `after `) or after it; the role; the
     words."""
+    if match := _CJK_ROLE.search(text):
+        word = match[1] or match[2]
+        return text[: match.start()], _CJK_ROLES[word], word
     for pattern in _role_patterns():
         if match := pattern.search(text):
-            return text[: match.start()] + text[match.end() :], _known_words()[match[1].casefold()], match[1]
+            role = _known_words()[match[1].casefold()]
+            if match.start() and role == "after" and _NAME_AFTER.match(text, match.end(1)):
+                # "Cornelis Cort, after Titian": the first one made it.
+                before = text[: match.start()].strip(" ,;")
+                return (
+                    (text[match.end(1) :], "after", match[1])
+                    if _NOBODY.fullmatch(before)
+                    else (before, None, "")
+                )
+            if _SCHOOL.match(match[1]) and _NO_MASTER.match(text, match.end()):
+                return text, None, ""
+            return text[: match.start()] + text[match.end() :], role, match[1]
     return text, None, ""
 
 
@@ -196,6 +226,8 @@ def _first_name_first(name: str) -> str:
     is_surname = is_surname or any(known.fullmatch(last) for known in (_SPANISH_SURNAMES, _CAPITAL_PARTICLE))
     # "anoniem, Nederland" is nobody's name.
     is_surname = is_surname and not _ANONYMOUS.match(last)
+    if comma and _CJK.fullmatch(last) and _CJK.fullmatch(first):
+        return last + first
     is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 5
     return f"{first} {last}" if is_inverted else name
 
@@ -224,12 +256,65 @@ def _role_patterns() -> tuple[re.Pattern[str], ...]:
     ]
     return (
         re.compile(rf"^\(?((?i:{_any(_known_words())}))\)?\s*:\s+"),
-        re.compile(rf"^((?i:{_any(phrases)}))\s+(?=[^\W\d_a-zà-ÿ])"),
+        re.compile(
+            rf"^((?i:{_any(phrases)}))(?:\s+|(?<=['’]))(?:[Tt]he (?=Master|Monogrammist))?(?=[^\W\d_a-zà-ÿ])"
+        ),
         re.compile(rf"(?:[.,;]\s+|\s+[-–—|]\s+|\s*[(\[<]\s*)((?i:{_any(_known_words())}))(?!\w).*$"),
         # "José de Ribera (1591-1652) grabador"
         re.compile(rf"(?<=[)\]>])\s*[-–—:;,.]?\s*((?i:{_any(_known_words())}))\.?$"),
     )
 
+
+def people_in(value: str) -> tuple[str, ...]:
+    """The names in a value that lists several, as written: `A. Fenn (artist); Blaeu & Sons (maker)`.
+
+    Life dates, roles and identifiers stay with the name before them.
+    """
+    names: list[str] = []
+    for part in _BETWEEN_NAMES.split(value):
+        if names and not _is_name(part):
+            names[-1] += f"; {part}"
+        elif part:
+            names.append(part)
+    return tuple(names)
+
+
+# Not within brackets: "Zuccalli, Enrico (16..-17.. ; architecte)".
+_BETWEEN_NAMES: Final = re.compile(r"\s*;\s*(?![^(\[]*[)\]])")
+
+
+def _is_name(text: str) -> bool:
+    """Whether a part of a list is a name, and not what is said of the name before it."""
+    rest = _LIFE.sub("", _IDENTIFIER.sub("", text)).strip(" .,:()[]")
+    words = rest.casefold().split()
+    is_role = rest.casefold() in _known_words() or (
+        bool(words) and words[-1] in _known_words() and len(words) < 3
+    )
+    is_role = is_role or _GENERATION.fullmatch(f", {rest.rstrip('.')}.") is not None
+    return len(rest) > 1 and not is_role and _NATIONALITY.fullmatch(f", {rest}") is None
+
+
+# Schools of painting are called after places, and schools that teach after subjects: they are no masters.
+_SCHOOL: Final = re.compile(
+    r"(?:school|école|ecole|schule|scuola|escuela|escola|skola|skole|szkoła|škola)\b", re.IGNORECASE
+)
+_NO_MASTER: Final = re.compile(
+    r"(?:fontainebleau|barbizon|nancy|paris|siena|sienne|florence|firenze|florenz|bologna|bologne|venice|venezia"
+    r"|venedig|venise|ferrara|padua|padova|verona|umbria|lucca|naples|napoli|neapel|rom[ea]?|milan|milano|mailand"
+    r"|genoa|genova|genua|parma|cremona|pisa|antwerp|anvers|antwerpen|bruges|brugge|brügge|ghent|gent|haarlem"
+    r"|leiden|leyden|utrecht|delft|the hague|den haag|amsterdam|cologne|köln|nuremberg|nürnberg|augsburg"
+    r"|prague|prag|vienna|vienne|wien|danube|donau|avignon|tours|rouen|lyon|pont-aven|worpswede|düsseldorf|munich"
+    r"|münchen|dresden|skagen|norwich|london|londres|glasgow|st\.? ives|newlyn|toledo|seville|sevilla|séville"
+    r"|madrid|valencia|kyoto|edo|tabriz|shiraz|herat|isfahan|bukhara|baghdad|novgorod|moscow|crete|kangra|mughal|arts?|fine"
+    r"|design|applied|music|medicine|law|oriental|mines|botany|drawing|engraving|beaux-arts)\b",
+    re.IGNORECASE,
+)
+_CJK: Final = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+# "喜多川歌麿筆", "安藤広重 [画]", "夏目漱石著": who painted or wrote, behind the name.
+_CJK_ROLE: Final = re.compile(
+    r"(?<=[\u3005-\u9fff]{2})(?:\s*[\[(（［]([画畫筆著撰])[\])）］]|\s*([画畫筆著撰]))$"
+)
+_CJK_ROLES: Final = {"画": "painter", "畫": "painter", "筆": "painter", "著": "author", "撰": "author"}
 
 PREPOSITIONS: Final = ("after", "attributed", "workshop")
 

@@ -22,7 +22,7 @@ from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
 from data_prep.description.sentences import Circumstances, terms_in
 from data_prep.institutions import InstitutionProfile
-from iconoclip.people import person
+from iconoclip.people import people_in, person
 from iconoclip.record import Caption, CaptionLevel, Date
 from iconoclip.rights import MAX_RAW_CHARS, canonical_uri, read
 from iconoclip.rights_text.reading import SEPARATOR
@@ -243,7 +243,7 @@ def _makers(values: list[str]) -> tuple[str, ...]:
     """The names as given, without "unknown" and without people who did not make the object."""
     return tuple(
         name
-        for name in _plain(values, 300)
+        for name in dict.fromkeys(one for value in _plain(values, 300) for one in people_in(value))
         if not _is_nobody(name) and person(name).role not in ("owner", "other")
     )[:MAX_CREATORS]
 

@@ -15,7 +15,7 @@ from data_prep.composition import Composition
 from data_prep.description import kinds, languages
 from data_prep.description.date_languages import is_written_in
 from data_prep.description.designations import is_designation
-from iconoclip.people import display_name, is_no_name, person, without_identifiers
+from iconoclip.people import display_name, is_no_name, people_in, person, without_identifiers
 from iconoclip.record import Caption, CaptionLevel, CaptionRole, Date
 
 MAX_TERM_CHARS: Final = 120
@@ -268,7 +268,7 @@ def _years(date: Date) -> str:
 
 def _shown_names(creators: Iterable[str]) -> list[str]:
     """The names of the makers in reading order. One value may list several; former owners are left out."""
-    people = [person(part) for creator in creators for part in creator.split("; ") if not is_no_name(part)]
+    people = [person(part) for creator in creators for part in people_in(creator) if not is_no_name(part)]
     shown = [one.credited for one in people if one.role not in ("owner", "other") and ": " not in one.name]
     return list(dict.fromkeys(name for name in shown if name and len(name) <= MAX_TERM_CHARS))
 
