@@ -69,6 +69,7 @@ def test_at_least_three_public_systems_name_their_sources() -> None:
         ("leonardo", ["publish", "shardset=a", "to=/scratch/public"], "dcgp_usr_prod", None),
         ("leonardo", ["encode", "model=m", "shardset=s"], "boost_usr_prod", "--gres=gpu:1"),
         ("jean-zay-h100", ["train", "shardsets=a"], None, "--gres=gpu:4"),
+        ("discoverer-plus", ["harvest", "sources=a", "contact=a@b.example"], "common", None),
     ],
 )
 def test_the_queue_follows_from_what_a_stage_needs(
@@ -105,6 +106,8 @@ def test_a_queue_may_have_an_account_and_a_qos_of_its_own(tmp_path: Path) -> Non
     assert plan_for(STAGES["merge"], str(path), account="asked").account == "asked"
     plan = plan_for(STAGES["train"], "discoverer-plus", account="ehpc-1")
     assert (plan.account, plan.qos) == ("ehpc-1", "ehpc-1")
+    # There the qos of a project refuses jobs without a GPU.
+    assert plan_for(STAGES["merge"], "discoverer-plus", account="ehpc-1").qos == "2cpu-single-host"
 
 
 def test_a_site_without_internet_access_says_where_to_harvest(tmp_path: Path) -> None:
