@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,13 @@ _GONE = ("Invalid job id", "already completing or completed")
 # squeue's fields: array job id (or job id), array task (or N/A), state, reason, time left, time limit, nodes,
 # job id.
 _FORMAT = "%F|%K|%T|%r|%N|%A"
+# Of the variables that SLURM sets in a job, and reads in another: those that say where the cluster is.
+_OF_CLUSTER = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
+# sbatch(1), INPUT ENVIRONMENT VARIABLES: where the name of a variable is not that of the option.
+_OTHERWISE_CALLED = {
+    "SBATCH_TIMELIMIT": "time", "SBATCH_MEM_PER_NODE": "mem", "SBATCH_ARRAY_INX": "array",
+    "SBATCH_NO_REQUEUE": "requeue",
+}  # fmt: skip
 # squeue(1), JOB STATE CODES, and slurm.schedmd.com/job_state_codes.html: the states of a job that no longer
 # runs and is still in the queue.
 ENDING = frozenset(
@@ -67,9 +75,16 @@ def require(purpose: str) -> None:
         )
 
 
-def _call(*command: str) -> subprocess.CompletedProcess[str]:
+def _call(*command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_TO_ANSWER)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS_TO_ANSWER,
+            env=environment,
+        )
     except FileNotFoundError:
         raise MissingRequirement(
             f"SLURM is not on this machine (no {command[0]})", remedy="log in to a cluster"
@@ -112,6 +127,23 @@ def _no_cluster() -> MissingRequirement:
     )
 
 
+def environment_for(script: Path) -> dict[str, str]:
+    """The environment for sbatch: without the variables of a job in which this process runs, and without
+    those that would override what the script states.
+
+    A job inherits the environment. In one that is submitted from a notebook or `srun --pty`, the CPU binding
+    or GPUs per task of that job would be applied by srun, which then fails or starts on one core.
+    """
+    stated = set(re.findall(r"^#SBATCH --(?:no-)?([a-z-]+)", script.read_text(), re.MULTILINE))
+    kept = {}
+    for name, value in os.environ.items():
+        option = _OTHERWISE_CALLED.get(name, name.removeprefix("SBATCH_").lower().replace("_", "-"))
+        is_of_job = name.startswith("SLURM_") and name not in _OF_CLUSTER
+        if not is_of_job and not (name.startswith("SBATCH_") and option in stated):
+            kept[name] = value
+    return kept
+
+
 def sbatch(script: Path, *options: str) -> int:
     """Submit a script and return the job's id.
 
@@ -119,7 +151,7 @@ def sbatch(script: Path, *options: str) -> int:
         BadInput: SLURM refuses it; the message is SLURM's.
         TryAgainLater: the scheduler does not answer.
     """
-    done = _call("sbatch", "--parsable", *options, str(script))
+    done = _call("sbatch", "--parsable", *options, str(script), environment=environment_for(script))
     if done.returncode:
         raise _refusal(done, script)
     # The sbatch of some sites is a script of their own, which prints more: notes about quotas or checks.
@@ -139,7 +171,7 @@ def would_accept(script: Path, *options: str) -> str:
     Raises:
         BadInput: SLURM would refuse it.
     """
-    done = _call("sbatch", "--test-only", *options, str(script))
+    done = _call("sbatch", "--test-only", *options, str(script), environment=environment_for(script))
     if done.returncode:
         raise _refusal(done, script)
     return _message_of(done)

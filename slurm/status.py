@@ -23,7 +23,7 @@ from slurm.scheduler import QueuedJob
 MAX_DEPTH = 3
 # squeue(1), JOB STATE CODES, and slurm.schedmd.com/job_state_codes.html.
 WAITING = frozenset(("PENDING", "CONFIGURING", "POWER_UP_NODE", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
-                     "RESV_DEL_HOLD", "SPECIAL_EXIT", "SUSPENDED", "STOPPED"))  # fmt: skip
+                     "EXPEDITING", "RESV_DEL_HOLD", "SPECIAL_EXIT", "SUSPENDED", "STOPPED"))  # fmt: skip
 
 
 @dataclass(frozen=True)

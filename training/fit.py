@@ -45,7 +45,7 @@ from training.data.verification import VerifiedShards
 from training.distill import Teacher, check_same_teacher, load_teacher
 from training.evaluation.nearest import NearestCaptions
 from training.half import Float16
-from training.hardware import device_of, resolve_precision, set_threads
+from training.hardware import check_gpus, device_of, resolve_precision, set_threads
 from training.launch import cluster_environment, rank_variables
 from training.model import LoadedModel
 from training.module import ContrastiveModule
@@ -101,6 +101,7 @@ def _fit(plan: Plan, run: RunDir, found: Path | None, stop: StopSignals, now: St
     config = plan.config
     is_first_rank = now.rank == 0
     device = device_of(config.hardware.device)
+    check_gpus(config.hardware.device, asked_of(config.hardware), now)
     precision = resolve_precision(config.hardware.precision, device)
     set_threads(config.hardware.num_threads, config.hardware.devices if device.type == "cpu" else 1)
     loaded = load_for_training(config.model, config.loss, config.seed)

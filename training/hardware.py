@@ -29,6 +29,29 @@ def device_of(kind: Device) -> torch.device:
     return torch.device("cuda", 0) if has_gpu and kind != "cpu" else torch.device("cpu")
 
 
+def check_gpus(kind: Device, asked: World, now: Started) -> None:
+    """Check that each process sees the GPUs of all processes of its node, of which it takes its own.
+
+    SLURM hides the others from a process where GPUs are requested per task: --gpus-per-task implies
+    --tres-bind, and --gpu-bind says it (srun(1)).
+
+    Raises:
+        MissingRequirement: it sees fewer GPUs than the node has processes.
+    """
+    seen = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else asked.devices
+    if seen >= asked.devices:
+        return
+    remedy = f"set devices to {seen}"
+    if now.launcher == "srun":
+        remedy = (
+            f"request GPUs per node (--gpus-per-node={asked.devices} or --gres=gpu:{asked.devices}), not per "
+            "task, and give srun no --gpu-bind or --tres-bind"
+        )
+    raise MissingRequirement(
+        f"this process sees {seen} of the {asked.devices} GPUs of its node", where="devices", remedy=remedy
+    )
+
+
 @contextlib.contextmanager
 def launched(kind: Device, asked: World, now: Started) -> Iterator[torch.device | None]:
     """Start the other ranks, unless a launcher has done so, and yield the device of this one;
@@ -37,6 +60,7 @@ def launched(kind: Device, asked: World, now: Started) -> Iterator[torch.device 
     if asked.size == 1:
         yield None
         return
+    check_gpus(kind, asked, now)
     from lightning.fabric import Fabric
 
     from training.launch import check_agreement, cluster_environment, rank_variables

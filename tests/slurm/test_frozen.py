@@ -42,7 +42,7 @@ def stubs(tmp_path: Path) -> str:
     """A PATH on which SLURM's commands do nothing but start what they are given."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, line in {"sbatch": "echo 1", "squeue": ":", "srun": 'shift; exec "$@"'}.items():
+    for name, line in {"sbatch": "echo 1", "squeue": ":", "srun": 'shift 2; exec "$@"'}.items():
         (folder / name).write_text(f"#!/bin/bash\n{line}\n")
         (folder / name).chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"

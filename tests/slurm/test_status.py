@@ -53,8 +53,8 @@ def test_a_job_that_is_ending_is_neither_running_nor_waiting(tmp_path: Path) -> 
 # The states and flags of slurm.schedmd.com/job_state_codes.html, and those of squeue(1) of 20.11.
 OF_SLURM = {
     "waiting (None)": "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD "
-    "SPECIAL_EXIT SUSPENDED STOPPED",
-    "running": "RUNNING EXPEDITING RESIZING SIGNALING",
+    "SPECIAL_EXIT SUSPENDED STOPPED EXPEDITING",
+    "running": "RUNNING RESIZING SIGNALING",
     "ending": "COMPLETING COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL OUT_OF_MEMORY PREEMPTED BOOT_FAIL "
     "DEADLINE STAGE_OUT REVOKED LAUNCH_FAILED RECONFIG_FAIL UPDATE_DB",
 }

@@ -16,8 +16,10 @@ from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
 from slurm.freeze import code_facts, differing_fields, digest_of, freeze, freeze_code, package_folders
 from slurm.job import JobDir
 from slurm.plan import render
-from slurm.stages import Stage
+from slurm.stages import STAGES, Stage
 from slurm.submit import Submission, cancel, dependencies_of, place, prepare, resume, submit
+
+from .conftest import plan_for
 
 
 def submission_for(run_dir: Path, num_tasks: int | None = None, **fields: object) -> Submission:
@@ -231,6 +233,7 @@ def test_what_sbatch_and_scancel_print_is_understood(
     stream = ">&2" if command == "scancel" else ""
     (tmp_path / command).write_text(f"#!/bin/bash\ncat {stream} <<'END'\n{prints}\nEND\nexit {code}\n")
     (tmp_path / command).chmod(0o755)
+    (tmp_path / "script").touch()
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
     def call() -> object:
@@ -242,6 +245,27 @@ def test_what_sbatch_and_scancel_print_is_understood(
         assert expected in str(caught.value)
     else:
         assert call() == expected
+
+
+def test_a_job_inherits_no_other_job_and_no_option_that_its_script_states(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sbatch").write_text(f"#!/bin/bash\nenv > {tmp_path}/inherited\necho 9\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    (tmp_path / "script").write_text(render(plan_for(STAGES["train"], "leonardo", account="a", qos="q")))
+    # What a shell of `srun --pty`, a notebook and a user's ~/.bashrc contain.
+    kept = {"SLURM_CONF": "/a/slurm.conf", "SLURM_CLUSTERS": "west", "SBATCH_WCKEY": "key", "LANG": "C"}
+    dropped = {
+        "SLURM_CPU_BIND": "quiet,mask_cpu:0x1", "SLURM_GPUS_PER_TASK": "1", "SLURM_MEM_PER_CPU": "50",
+        "SLURM_HINT": "multithread", "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SBATCH_PARTITION": "other",
+        "SBATCH_TIMELIMIT": "1", "SBATCH_ACCOUNT": "b", "SBATCH_QOS": "r", "SBATCH_NO_REQUEUE": "1",
+    }  # fmt: skip
+    for name, value in {**kept, **dropped, "PATH": f"{tmp_path}:/usr/bin:/bin"}.items():
+        monkeypatch.setenv(name, value)
+    assert scheduler.sbatch(tmp_path / "script") == 9
+    inherited = dict(line.split("=", 1) for line in (tmp_path / "inherited").read_text().splitlines())
+    assert kept.items() <= inherited.items()
+    assert not dropped.keys() & inherited.keys()
 
 
 @pytest.fixture
