@@ -97,8 +97,10 @@ class HarvestConfig(Requesting, Storing):
     confirm_withdrawals: bool = Field(
         False,
         description=(
-            "withdraw what a refresh found gone, however much it is, and accept lists that are empty now; "
-            "without it, a refresh stops before it withdraws more than a tenth of a set of more than 100"
+            "withdraw what a refresh found gone, however much it is, and accept at once that lists are empty;"
+            " without it, a refresh stops before it withdraws more than a tenth of a set of more than 100, a "
+            "list that had entries stays as it was, and one that was never read before counts as empty when "
+            "the next refresh finds it empty again"
         ),
     )
     num_tasks: int = Field(
@@ -138,7 +140,11 @@ class CatalogueConfig(Requesting):
         ),
     )
     confirm_withdrawals: bool = Field(
-        False, description="accept lists that are empty now and were not before"
+        False,
+        description=(
+            "accept at once that lists are empty; without it, a list that had entries stays as it was, and"
+            " one that was never read before counts as empty when the next refresh finds it empty again"
+        ),
     )
     harvested_at: str | None = Field(
         None,

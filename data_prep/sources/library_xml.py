@@ -19,7 +19,7 @@ from data_prep.sources.mets import MetsReader
 from data_prep.sources.mods import mods_identifier, mods_record
 from data_prep.sources.offers import CatalogueRecord, offers
 from data_prep.sources.tei import tei_record
-from data_prep.sources.xml_document import Element, children, local_name, parse_xml
+from data_prep.sources.xml_document import Element, attribute, children, descendants, local_name, parse_xml
 
 MAX_RECORDS: Final = 100_000
 # Elements that contain several records.
@@ -91,5 +91,19 @@ def _finds(root: Element, uri: str, profile: InstitutionProfile) -> Iterator[Fin
             yield Refusal(uri, reason, "everything")
         elif isinstance(record, Refusal):
             yield record
+        elif _is_without_addresses(record, element, uri):
+            reason = (
+                "the addresses of its images are relative: harvest the document from its address on the web"
+            )
+            yield Refusal(record.id, reason)
         else:
             yield from offers(record, profile)
+
+
+def _is_without_addresses(record: CatalogueRecord, element: Element, uri: str) -> bool:
+    """Whether a document in a file names its images by relative addresses, which lead nowhere from there."""
+    if uri.startswith(("http://", "https://")) or record.images or record.manifests or record.parts:
+        return False
+    pointers = descendants(element, "graphic", "FLocat", "pb")
+    stated = (attribute(item, name) or "" for item in pointers for name in ("url", "href", "facs"))
+    return any(text and not text.startswith("#") for text in stated)

@@ -175,6 +175,20 @@ def test_tei_gives_the_graphics_of_its_surfaces_and_notes_on_a_page() -> None:
     assert first.institution.name == "Abbey Library Ahausen"
 
 
+@pytest.mark.parametrize("document", [tei(""), mets("")])
+def test_relative_addresses_lead_from_the_document_and_nowhere_from_a_file(document: str) -> None:
+    relative = re.sub(r'="/(?=[a-z])', '="pages/', document)
+    found = found_in(relative, "https://ahausen.example/books/1.xml")
+    addresses = [one.source.image or "" for one in found.candidates]
+    assert addresses
+    assert all(address.startswith("https://ahausen.example/books/pages/") for address in addresses)
+    in_a_file = found_in(relative, "/srv/books/1.xml")
+    assert not in_a_file.candidates
+    assert [refusal.reason for refusal in in_a_file.refusals] == [
+        "the addresses of its images are relative: harvest the document from its address on the web"
+    ]
+
+
 def test_tei_of_a_service_described_by_json() -> None:
     document = f"""<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader/><facsimile><surface n="1r">
       <graphic mimeType="application/json" url="{ORIGIN}/iiif/2/a%2F1.jp2"/></surface></facsimile></TEI>"""
