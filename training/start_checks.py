@@ -33,12 +33,13 @@ class Agreement(Callback):
 
 class ShardCheck(Callback):
     """Compares shards with their checksums before the first step, each rank its share; of the rest
-    each picture is compared when it is read. An earlier command of the run may have compared them all.
+    each picture is compared when it is read. What an earlier command of the run has compared is not again, so
+    that each command comes further.
 
     Args:
         run: the folder of the run.
         verified: the shards; None if they are not to be compared.
-        identity: of the selected samples; recorded once all shards have been compared.
+        identity: of the selected samples; recorded with the shards that have been compared.
     """
 
     def __init__(self, run: RunDir, verified: VerifiedShards | None, identity: str) -> None:
@@ -53,8 +54,8 @@ class ShardCheck(Callback):
         if self._verified is None:
             return
         # The first rank decides: another node may see an older state of the folder.
-        if trainer.strategy.broadcast(self._run.job.get("verified_shards") == self._identity):
-            self._verified.note(range(len(self._verified)))
+        self._verified.note(trainer.strategy.broadcast(self._compared_before()))
+        if not self._verified.num_left:
             return
         places, problems = self._verified.check_share(trainer.global_rank, trainer.world_size)
         if problems := joined_list(problems):
@@ -63,10 +64,26 @@ class ShardCheck(Callback):
         if trainer.is_global_zero:
             self._report(len(self._verified), self._verified.num_left)
 
+    def _compared_before(self) -> list[int]:
+        """The places of the shards that earlier commands of the run have compared."""
+        assert self._verified is not None
+        job = self._run.job
+        if job.get("verified_shards") == self._identity:
+            return list(range(len(self._verified)))
+        part = job.get("verified_part")
+        if not isinstance(part, dict) or part.get("samples") != self._identity:
+            return []
+        return self._verified.places_in(part.get("shards"))
+
     def _report(self, num: int, num_left: int) -> None:
+        assert self._verified is not None
         if not num_left:
             self._run.update_job(verified_shards=self._identity)
             return
+        if num_left < num:
+            self._run.update_job(
+                verified_part={"samples": self._identity, "shards": self._verified.compared()}
+            )
         print(
             f"{num - num_left} of {num} shards match their checksums; of the others each picture is compared "
             "when it is read",

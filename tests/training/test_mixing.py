@@ -170,6 +170,13 @@ def test_what_tars_lack_is_counted_and_never_trained_on(
         {"jpg": good, "json": json.loads(record.model_dump_json())},
         {"jpg": good, "json": json.loads(test_record.model_dump_json())},
         {"jpg": good, "json": json.loads(closed.model_dump_json())},
+        {
+            "jpg": good,
+            "en.txt": "an oak",
+            "pt-BR.txt": "um carvalho",
+            "alt.txt": "not read",
+            "raw.txt": "nor this",
+        },
     ]
     path = write_tar(tmp_path / "odd.tar", [{"__key__": f"s{n}"} | one for n, one in enumerate(facts)])
     with tarfile.open(path, "a") as tar:
@@ -193,11 +200,13 @@ def test_what_tars_lack_is_counted_and_never_trained_on(
         ("und", "plain"): "caption", ("en", "a title"): "caption", ("de", "eins"): "caption",
         ("de", "zwei"): "caption", ("fr", "un"): "caption", ("und", "unicorn"): "class",
         ("und", "two images"): "caption", ("en", "from a set"): "blazon", ("fr", "d'un lot"): "blazon",
+        ("en", "an oak"): "caption", ("pt-BR", "um carvalho"): "caption",
     }  # fmt: skip
     assert record.key in samples.keys.to_pylist()
     assert samples.left_out == {
         "rights: the policy 'open' says no": 2,
         "odd: JSON that is damaged": 1,
+        "odd: a further text of one sample, whose ending is neither .txt nor a language before it": 2,
         "odd: a second image of one sample": 1,
         "odd: an image that cannot be decoded": 1,
         "odd: members that are no plain files": 1,

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -139,3 +140,27 @@ def test_ranks_share_what_is_compared(shapes_set: Path) -> None:
     assert len(ranks[0]) > 3 > 0 < ranks[0].num_left
     ranks[0].note([place for places, _ in found for place in places])
     assert ranks[0].num_left == 0
+
+
+def test_each_start_compares_what_the_earlier_ones_had_no_time_for(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, shapes_set: Path
+) -> None:
+    compared: list[str] = []
+    clock = iter(range(1000))
+    monkeypatch.setattr(verification, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    monkeypatch.setattr(verification, "MAX_THREADS", 1)
+    monkeypatch.setattr(ShardSet, "verify_shard", lambda _self, shard: compared.append(shard.name))
+    config = make_config(validation_split="none")
+    names = sorted(path.name for path in shapes_set.glob("*.tar"))
+    # The clock moves a second each time it is asked: the first start has time for three shards.
+    for max_steps, seconds, num in ((2, 3.5, 3), (3, 99.5, len(names))):
+        monkeypatch.setattr(verification, "SECONDS_BEFORE_THE_FIRST_STEP", seconds)
+        train(changed(config, max_steps=max_steps))
+        assert len(compared) == num
+    assert sorted(compared) == names
+    assert "verified_shards" in RunDir(config.run_dir).job
+
+
+@pytest.mark.parametrize("recorded", [None, 7, "", "xyz", "f" * 1000, "-1", "0x1"])
+def test_a_record_that_is_none_means_that_nothing_was_compared(shapes_set: Path, recorded: object) -> None:
+    assert VerifiedShards([ShardSet(shapes_set)]).places_in(recorded) == []

@@ -41,7 +41,15 @@ NO_CAPTION_KEY: Final = "no caption: the JSON has none of the caption_keys"
 # By webdataset's rule, what follows the first dot in a file's name is its ending.
 DOTS: Final = "no caption: a dot within the name, which begins its ending"
 NO_IMAGE: Final = "no image"
+OTHER_TEXT: Final = "a further text of one sample, whose ending is neither .txt nor a language before it"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
+# The tags of ISO 639-1: three letters before `.txt` are rather a word, such as `alt` or `raw`.
+_TWO_LETTERS: Final = re.compile(
+    "a[abefkmnrsvyz]|b[aegimnors]|c[aehorsuvy]|d[aevz]|e[elnostu]|f[afijory]|g[adlnuv]|h[aeiortuyz]|"
+    "i[adegikostu]|j[av]|k[agijklmnorsuvwy]|l[abginotuv]|m[ghiklnrsty]|n[abdeglnorvy]|o[cjmrs]|"
+    "p[ailst]|q[u]|r[mnouw]|s[acdegiklmnoqrstuvw]|t[aeghiklnorstwy]|u[gkrz]|v[eio]|w[ao]|x[h]|y[io]|"
+    "z[ahu]"
+)
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}")
 Row = dict[str, Any]
@@ -168,6 +176,7 @@ def _row(sample: Mapping[str, Any], descriptor: int, settings: TarSettings, left
     if not captions:
         raise _Unusable(_why_no_caption(sample, images, facts))
     left_out["a second image of one sample"] += len(images) - 1
+    left_out[OTHER_TEXT] += sum(ending.endswith(".txt") and not _language_of(ending) for ending in sample)
     return {
         "name": sample["__key__"],
         "offset": place.offset,
@@ -234,6 +243,11 @@ def _captions(
     named = next((facts[name] for name in LANGUAGE_KEYS if isinstance(facts.get(name), str)), "")
     language = _language(named, settings.language)
     found = [("caption", language, _text(sample.get("txt"), descriptor) or "")]
+    found += [
+        ("caption", tag, _text(place, descriptor) or "")
+        for ending, place in sample.items()
+        if (tag := _language_of(ending))
+    ]
     for key in settings.caption_keys:
         name = "caption" if key in ("captions", "text") else key.lower()
         field_name = name if _FIELD.fullmatch(name) else "caption"
@@ -272,6 +286,17 @@ def _class_name(label: str, names: Sequence[str]) -> str:
         return label
     number = int(label) if len(label) < 10 else len(names)
     return names[number] if number < len(names) else ""
+
+
+def _language_of(ending: str) -> str:
+    """The language of a text in `KEY.en.txt` or `KEY.pt-br.txt`; empty for other endings."""
+    tag = ending.removesuffix(".txt").replace("_", "-")
+    is_tag = tag != ending and bool(_TWO_LETTERS.fullmatch(tag[:2])) and tag[2:3] in ("", "-")
+    if not is_tag or not _LANGUAGE.fullmatch(tag):
+        return ""
+    # webdataset makes endings lower case.
+    first, *others = tag.split("-")
+    return "-".join([first, *(part.upper() if len(part) == 2 else part for part in others)])
 
 
 def _language(tag: str, otherwise: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,13 +85,24 @@ class VerifiedShards:
             except IconoclipError as error:
                 problems.append(error)
 
-        share = range(rank, len(self), num_ranks)
+        share = [place for place in range(rank, len(self), num_ranks) if not self._is_done[place]]
         with ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as threads:
             list(threads.map(one, share))
         return [place for place in share if self._is_done[place]], problems[:1]
 
+    def compared(self) -> str:
+        """Which shards have been compared: a bit for each, as hexadecimal digits."""
+        return f"{sum(1 << at for at in range(len(self)) if self._is_done[at]):x}"
+
+    def places_in(self, compared: object) -> list[int]:
+        """The places of the shards in what `compared` gave for the same sets; none in anything else."""
+        if not isinstance(compared, str) or not re.fullmatch(f"[0-9a-f]{{1,{len(self) // 4 + 1}}}", compared):
+            return []
+        bits = int(compared, 16)
+        return [at for at in range(len(self)) if bits >> at & 1]
+
     def note(self, places: Sequence[int]) -> None:
-        """Record that other ranks have compared these shards."""
+        """Record that other ranks, or an earlier command, have compared these shards."""
         for place in places:
             self._is_done[place] = 1
 
