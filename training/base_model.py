@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import open_clip
 import torch
 
 from iconoclip.errors import ConfigError
@@ -16,17 +15,16 @@ from training.model import LoadedModel
 SIGLIP_SCALE, SIGLIP_BIAS = 10.0, -10.0
 
 
-def refuse_captioner(name: str, config: dict[str, Any] | None) -> None:
+def refuse_captioner(name: str, config: dict[str, Any]) -> None:
     """Refuse CoCa, whose text decoder learns from a caption loss that is not implemented here.
 
     Args:
         name: the name by which the model was requested.
-        config: its model config, if it is known already.
+        config: its model config.
 
     Raises:
         ConfigError: the model has a text decoder.
     """
-    config = config or open_clip.get_model_config(name.partition(":")[0]) or {}
     if "multimodal_cfg" in config:
         raise ConfigError(
             f"'{name}' is a CoCa model: it has a text decoder, which only a caption loss trains, and "

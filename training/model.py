@@ -11,6 +11,7 @@ import json
 import math
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,12 @@ class Changes:
 
 
 def load_model(
-    name: str, *, pretrained: str | None = None, changes: Changes | None = None, load_weights: bool = True
+    name: str,
+    *,
+    pretrained: str | None = None,
+    changes: Changes | None = None,
+    load_weights: bool = True,
+    check: Callable[[dict[str, Any]], None] | None = None,
 ) -> LoadedModel:
     """Create the model with this name and load its weights, if it has any.
 
@@ -119,6 +125,7 @@ def load_model(
             for an architecture.
         changes: the changes to make.
         load_weights: False leaves the weights random.
+        check: is given the model config before a model is built from it, and may raise.
 
     Raises:
         ConfigError: there is no such model; the message gives the nearest names.
@@ -130,10 +137,14 @@ def load_model(
     name, pretrained = split_tag(name, pretrained)
     parts = blueprint(name, pretrained)
     if parts is not None:
+        if check:
+            check(parts.model_cfg)
         return _build(parts, name, changes, load_weights=load_weights)
     source = name if name.startswith("hf-hub:") else name.replace("/", "-")
     with open_clip_errors(name):
         config = open_clip.get_model_config(source)
+        if check:
+            check(config)
         _warn_of_activation(source, pretrained, config)
         model = open_clip.create_model(
             source,

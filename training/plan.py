@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -120,12 +121,11 @@ def load_for_training(model: ModelConfig, loss: LossConfig, seed: int) -> Loaded
     Raises:
         ConfigError: there is no such model, or it cannot be trained.
     """
-    refuse_captioner(model.name, None)
     torch.manual_seed(seed)
     preprocess = {"resize_mode": model.resize_mode} if model.resize_mode else None
     changes = Changes(preprocess, model.image_size, logit_bias=loss.function == "siglip")
-    loaded = load_model(model.name, pretrained=model.pretrained, changes=changes)
-    refuse_captioner(model.name, loaded.model_config)
+    check = partial(refuse_captioner, model.name)
+    loaded = load_model(model.name, pretrained=model.pretrained, changes=changes, check=check)
     if model.context_length:
         set_context_length(loaded, model.context_length)
     if model.patch_dropout is not None:

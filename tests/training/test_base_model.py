@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,13 @@ def captioner(folder: Path) -> Path:
 
 def test_coca_is_refused_before_anything_is_trained(make_config: MakeConfig, tmp_path: Path) -> None:
     path = captioner(tmp_path)
-    for name in (str(path), "coca_ViT-L-14", "coca_ViT-B-32:laion2b_s13b_b90k"):
+    # Its config is enough: these weights are none of it.
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(path, folder / "open_clip_config.json")
+    weights = {"visual.proj": torch.zeros(2), "text.token_embedding.weight": torch.zeros(2)}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    for name in (str(path), str(folder), "coca_ViT-L-14", "coca_ViT-B-32:laion2b_s13b_b90k"):
         for dry_run in (True, False):
             with pytest.raises(ConfigError, match=r"is a CoCa model.*no caption loss") as caught:
                 train(make_config(model=name, dry_run=dry_run))

@@ -382,6 +382,8 @@ def test_weights_that_are_none_of_this_model_are_refused_by_their_kind(
         (state | {name: state[name] * float("nan")}, f"not finite: {name}", "earlier checkpoint"),
         (state | {"text_decoder.resblocks.0.ln_1.bias": torch.zeros(3)}, "of a CoCa model", "coca_ViT-B-32"),
         (dict.fromkeys(mobile, torch.zeros(3)), "another kind of tower", "architecture"),
+        (state | {name: state[name].to("meta")}, f"{name} is on the device 'meta'", "were loaded"),
+        (state | {name: state[name].to_sparse()}, f"sparse weights: {name}", "to_dense"),
     ]
     for weights, what, remedy in refused:
         torch.save(weights, file)

@@ -60,7 +60,7 @@ def read_weights(path: str | Path) -> State:
                 remedy="give the architecture as the model's name (ViT-B-16-SigLIP), and the file as "
                 "`pretrained`",
             )
-        return _READERS[found.kind](path)
+        return _with_numbers(_READERS[found.kind](path), path)
     except IconoclipError:
         raise
     except pickle.UnpicklingError as error:
@@ -70,6 +70,28 @@ def read_weights(path: str | Path) -> State:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         remedy = "download it again, and compare its size with that at the source"
         raise DamagedData(f"the weights cannot be read: {reason}", where=path, remedy=remedy) from error
+
+
+def _with_numbers(state: State, path: Path) -> State:
+    """Weights, unless some have no numbers of their own, or have them in a form that no model loads.
+
+    Raises:
+        BadInput: a tensor is sparse, or on torch's device `meta`.
+    """
+    for name, tensor in state.items():
+        if tensor.is_meta:
+            raise BadInput(
+                f"the file has names and shapes of weights, and no numbers: {name} is on the device 'meta'",
+                where=path,
+                remedy="save the model after its weights were loaded, or give the file that they come from",
+            )
+        if tensor.layout != torch.strided:
+            raise BadInput(
+                f"the file holds sparse weights: {name} is {str(tensor.layout).removeprefix('torch.')}",
+                where=path,
+                remedy="save it again with each tensor as `tensor.to_dense()`",
+            )
+    return state
 
 
 def _read_script(path: Path) -> State:
