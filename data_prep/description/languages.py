@@ -90,6 +90,10 @@ _SURE_OF_SIBLING = 0.9
 # "La Surprise" in an English record. The language of a longer text is easier to detect.
 _FEW_WORDS = 3
 _SHARE_OF_SIBLINGS = 2 / 3
+# Headings of real manifests that are in the language of their catalogue stay below one of the two.
+_SHARE_OF_ANOTHER, _ANOTHER_OUTWEIGHS = 0.5, 20
+# "No. 3": "no" is a word of Portuguese, too.
+_WORD_AND_NUMBER = re.compile(r"\b[^\W\d_]{1,3}\.?\s*\d+")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _KANA = re.compile(r"[\u3041-\u30fa\u31f0-\u31ff]")
 # "Ehon nenjū gyōji": a transcription of Japanese, as libraries write it.
@@ -241,6 +245,23 @@ def _is_possible(text: str, tag: str, factor: float) -> bool:
     shares = _shares(text)
     expected = shares.get(tag.split("-")[0])
     return expected is None or max(shares.values()) <= factor * expected
+
+
+def may_be_in_another(text: str, tag: str) -> bool:
+    """Whether a text may be in another language than `tag`: a sentence in that language has to quote it.
+
+    A tag of the source counts here no more than others: catalogues tag the inscriptions and titles of a book
+    with the language of the catalogue.
+    """
+    primary = tag.split("-")[0]
+    if primary not in (*DETECTABLE, *_RARE) or _words(text) & _SMALL_WORDS.get(primary, frozenset()):
+        return False
+    text = _WORD_AND_NUMBER.sub("", text)
+    if _has_words_of_others(text, tag):
+        return True
+    shares = _shares(text)
+    best = max(shares.values())
+    return best >= _SHARE_OF_ANOTHER and best >= _ANOTHER_OUTWEIGHS * shares.get(primary, 0.0)
 
 
 def dominant(texts: Iterable[tuple[str, str | None]]) -> str | None:

@@ -297,6 +297,8 @@ def _sentence(
     is_alone = sum(len(values.get(role, ())) for role in composition.needs) == 1
     if is_alone and title and composition.max_title_words:
         # A single term is put together with the title.
+        if languages.may_be_in_another(title, tag):
+            title = composition.quoted(title, tag)
         return template.render({"title": [title], "work": [text]}, is_title=True)
     return text
 

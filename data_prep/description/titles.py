@@ -195,8 +195,8 @@ class _Extension:
     def of(self, caption: Caption) -> Caption:
         """The caption with what is known, in one language; unchanged if nothing is new."""
         tag = self._language(caption)
-        title = self._named(caption, tag)
         work = self._work(caption, tag)
+        title = self._named(caption, tag, is_in_a_phrase=bool(work))
         values = {"title": [title], "work": [work] if work else []}
         if num_words(caption.text) <= self.composition.max_heading_words:
             facts = self._facts(caption, tag, work or "")
@@ -225,11 +225,17 @@ class _Extension:
         """Whether a title in Latin has a kind or a technique, for which Latin has no words here."""
         return tag == "la" and bool(self.around.types or self.around.techniques)
 
-    def _named(self, caption: Caption, tag: str) -> str:
-        """The title as it is written in a caption of the language `tag`."""
+    def _named(self, caption: Caption, tag: str, *, is_in_a_phrase: bool) -> str:
+        """The title as it is written in a caption of the language `tag`.
+
+        Args:
+            is_in_a_phrase: whether words of that language follow it, and not only names and facts.
+        """
         if self.view != NOTHING_KNOWN and _is_of_a_book(caption):
             return self._of_view(caption.text, tag)
         is_other = not same_language(tag, caption.language) and caption.language != languages.UNKNOWN
+        if is_in_a_phrase and not is_other and self.view != NOTHING_KNOWN:
+            is_other = languages.may_be_in_another(caption.text, tag)
         return self.composition.quoted(caption.text, tag) if is_other else caption.text
 
     def _of_view(self, title: str, tag: str) -> str:

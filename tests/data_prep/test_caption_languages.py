@@ -50,6 +50,46 @@ def test_the_source_of_a_language_is_recorded(
 
 
 @pytest.mark.parametrize(
+    ("text", "tag", "is_other"),
+    [
+        ("Avant l'heure", "en", True),
+        ("Poème", "en", True),
+        ("Le marin du port", "de", True),
+        ("The Lady at the gate", "de", True),
+        ("Der Kuss", "en", True),
+        ("La pesca", "und", False),
+        ("Woman feeding a heron", "de", True),
+        ("The Lady at the gate", "en", False),
+        ("Miniatur: Rankeninitiale U", "de", False),
+        ("Elizabeth Fenn", "en", False),
+        ("Baggetorp", "sv", False),
+        ("No. 3, 1886", "en", False),
+        ("Portrait de l'auteur", "fr", False),
+    ],
+)
+def test_headings_in_another_language_than_their_sentence_are_known(
+    text: str, tag: str, is_other: bool
+) -> None:
+    assert languages.may_be_in_another(text, tag) == is_other
+
+
+def test_a_heading_in_another_language_is_quoted_whatever_its_tag() -> None:
+    pairs = [
+        raw_pair("label", "12r", "de", "canvas", "canvas-label"),
+        raw_pair("structures", "Woman feeding a heron", "de", "canvas", "contents"),
+        raw_pair("label", "Vögel des Sumpfes in Bildern", "de", "manifest", "manifest-label"),
+    ]
+    captions = [one.text for one in Describer(ANY).describe(pairs, 30).captions]
+    assert "„Woman feeding a heron“. Seite aus „Vögel des Sumpfes in Bildern“" in captions
+
+
+def test_a_title_before_a_term_in_another_language_is_quoted() -> None:
+    statements = [Statement("title", "Wunder der Vererbung", "en"), Statement("subject", "Genetics", "en")]
+    captions = [one.text for one in describe(statements, ANY).captions]
+    assert "“Wunder der Vererbung”. Genetics" in captions
+
+
+@pytest.mark.parametrize(
     ("text", "given", "language"),
     [
         ("唐糸草紙", None, "ja"),

@@ -296,7 +296,7 @@ def test_the_heading_of_a_page_says_what_its_work_is_where_no_kind_is_known() ->
         raw_pair("label", "The marsh", "en", "manifest", "manifest-label"),
         raw_pair("summary", "Lectures on herons, written down by a student.", "en-GB", "manifest", "summary"),
     ]
-    heading = "Lectio 12. A page from “The marsh”. Lectures on herons, written down by a student"
+    heading = "“Lectio 12”. A page from “The marsh”. Lectures on herons, written down by a student"
     assert Describer(ANY).describe(pairs, 30).captions[0].text == heading
     # A picture in an album is not what the album is.
     picture = raw_pair("label", "A heron", "en", "canvas", "canvas-label")
