@@ -7,45 +7,35 @@ drawn book of emblems, and the score is turned into a confidence.
 
 from __future__ import annotations
 
+import heapq
 import math
-import re
-import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from data_prep.page_text.zones import (
-    PICTURE_KINDS,
-    TEXT_KINDS,
-    FloatBox,
-    PageText,
-    TextLine,
-    Zone,
-    around,
-    joined,
-    rounded,
+from data_prep.page_text.caption_candidates import (
+    Candidate,
+    between,
+    candidates,
+    inside,
+    overlap,
+    vertical_gap,
 )
+from data_prep.page_text.caption_words import for_caption, has_folio, has_label, is_only_label
+from data_prep.page_text.zones import PICTURE_KINDS, FloatBox, PageText, Zone, around, joined, rounded
 from iconoclip.record import Caption, Region
 
+Size = tuple[float, float]
+"""Width and height of a page"""
 LEAST_CONFIDENCE: Final = 0.5
-MAX_CAPTION_CHARS: Final = 1_200
-_MAX_LINES: Final = 6
-_MAX_WORDS: Final = 80
-
-_LABEL: Final = re.compile(
-    r"\W{0,3}(?:fig(?:ure|ura|\b)|figg\b|abb(?:ildung|\b)|bild\b|taf(?:el|\b)|tab(?:ula|\b)|pl(?:anche|ate|\b)"
-    r"|tav(?:ola|\b)|l[aá]m(?:ina|\b)|ill(?:ustration|us|\b)|grav(?:ure|\b)|photo(?:graph|graphie)?\b|phot\b|map\b"
-    r"|carte\b|karte\b|mappa\b|embl[eè]m[ea]?\b|emblema\b|sinnbild\b|no?\b|nr\b)[.\s]{0,3}"
-    r"(?:\d{1,4}|[ivxlcdm]{1,9}|[a-z])?\b",
-    re.IGNORECASE,
-)
-# Who printed a book, where and when: at the foot of a title page, below its picture.
-_IMPRINT: Final = re.compile(
-    r"\b(?:apud|chez|appresso|typographi\w*|officina|printed|stationers?|impensis|sumptibus|excud\w+|gedruckt|verleg\w*"
-    r"|imprim\w+|libraires?|heredes|her[ei]tiers|eredi)\b|\bM[DC][CDLXVI]{2,10}\b",
-    re.IGNORECASE,
-)
-_NUMBERED: Final = re.compile(r"(?:\d{1,4}|[ivxlcdm]{1,9})\b", re.IGNORECASE)
+# Of each picture so many texts are compared with what lies between.
+_NUM_COMPARED: Final = 20
+_REFUSED: Final = -6.0
+_MAX_TITLE_LINES: Final = 2
+_LEAST_WORDS_AT_SIDE: Final = 3
+# Running heads are above this share of the page's height, running feet and catchwords below that.
+_HEAD: Final = 0.1
+_FOOT: Final = 0.92
 
 
 @dataclass(frozen=True)
@@ -80,23 +70,6 @@ class TiedCaption:
         )
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """Some lines of a zone that may be a caption."""
-
-    zone: int
-    kind: str
-    text: str
-    box: FloatBox
-    line_height: float
-    num_lines: int
-    language: str | None
-    about: str | None
-    above_gap: float
-    """to the text above it in the same column, in pixels"""
-    below_gap: float
-
-
 def _region(box: FloatBox, scale: tuple[float, float]) -> Region:
     across, down = scale
     x, y, width, height = rounded((box[0] * across, box[1] * down, box[2] * across, box[3] * down))
@@ -117,27 +90,54 @@ def tie_captions(
         page: the zones of the page, fitted to the same image.
         origin: what the captions say of who read the text.
     """
-    candidates = list(_candidates(page, pictures))
-    body = _body_height(page)
-    pairs = sorted(
-        (
-            (_confidence(_score(picture, each, body, page)), number, place)
-            for number, picture in enumerate(pictures)
-            for place, each in enumerate(candidates)
-        ),
-        reverse=True,
-    )
+    every = candidates(page, pictures)
+    pairs = sorted(_pairs(pictures, every, page), key=lambda pair: pair[:3], reverse=True)
     found: dict[int, TiedCaption] = {}
-    taken: set[int] = set()
-    for confidence, number, place in pairs:
-        each = candidates[place]
-        if confidence < LEAST_CONFIDENCE:
-            break
-        if number in found or each.zone in taken:
+    taken: set[tuple[int, int]] = set()
+    for confidence, number, _, each in pairs:
+        if number in found or each.ids & taken:
             continue
-        taken.add(each.zone)
-        found[number] = TiedCaption(each.text, each.box, round(confidence, 3), each.language, origin)
+        whole = _with_title(each, every, taken)
+        taken |= whole.ids
+        found[number] = TiedCaption(whole.text, whole.box, round(confidence, 3), whole.language, origin)
     return found
+
+
+def _pairs(
+    pictures: Sequence[FloatBox], every: Sequence[Candidate], page: PageText
+) -> Iterator[tuple[float, int, int, Candidate]]:
+    """Confidence, number of the picture, number of the text (the later one loses), and the text."""
+    for number, picture in enumerate(pictures):
+        scores = [(_score(picture, each, page.size, len(every)), -place) for place, each in enumerate(every)]
+        for score, place in heapq.nlargest(_NUM_COMPARED, scores):
+            if score <= _REFUSED:
+                break
+            each = every[-place]
+            if each.kind != "caption" and each.about is None and between(picture, each, every):
+                score -= 1.5
+            if (confidence := _confidence(score)) >= LEAST_CONFIDENCE:
+                yield confidence, number, place, each
+
+
+def _with_title(label: Candidate, every: Sequence[Candidate], taken: set[tuple[int, int]]) -> Candidate:
+    """A label with the title in the next block, if there is one: "Fig. 4." and "The golden lion"."""
+    if not is_only_label(label.text) or label.is_turned:
+        return label
+    near = [
+        each for each in every
+        if not each.ids & (taken | label.ids) and each.kind != "running"
+        and each.num_lines <= _MAX_TITLE_LINES and not each.against and not has_label(each.text)
+        and overlap(label.box, each.box) > 0
+        and -0.3 * label.line_height < each.box[1] - (label.box[1] + label.box[3]) < 1.5 * label.line_height
+        and 0.6 < each.line_height / label.line_height < 1.7
+    ]  # fmt: skip
+    if not near:
+        return label
+    title = min(near, key=lambda each: each.box[1])
+    text, box = joined((label.text, title.text)), around((label.box, title.box))
+    assert text is not None
+    assert box is not None
+    return replace(label, text=text, box=box, ids=label.ids | title.ids)
 
 
 def institution_pictures(page: PageText) -> list[Zone]:
@@ -145,154 +145,124 @@ def institution_pictures(page: PageText) -> list[Zone]:
     return [zone for zone in page.zones if zone.kind in PICTURE_KINDS and zone.box is not None]
 
 
-def _body_height(page: PageText) -> float | None:
-    """The usual height of a line of text on the page, None on pages with next to no text."""
-    heights = [
-        line.box[3]
-        for zone in page.zones
-        if zone.kind == "text" and len(zone.lines) > 3
-        for line in zone.lines
-        if line.box is not None
-    ]
-    return statistics.median(heights) if len(heights) > 3 else None
-
-
-def _candidates(page: PageText, pictures: Sequence[FloatBox]) -> Iterator[_Candidate]:
-    every = [zone for zone in page.zones if zone.kind in TEXT_KINDS and zone.box is not None and zone.text]
-    for number, zone in enumerate(every):
-        for lines in _runs(zone, pictures):
-            box = around(line.box for line in lines) or zone.box
-            text = joined(line.text for line in lines)
-            if box is None or not text or len(text) > MAX_CAPTION_CHARS:
-                continue
-            if len(lines) > _MAX_LINES or len(text.split()) > _MAX_WORDS:
-                continue
-            above, below = _gaps(box, number, every)
-            yield _Candidate(number, zone.kind, text, box, _line_height(lines, box), len(lines),
-                             zone.language,
-                             zone.about, above, below)  # fmt: skip
-
-
-def _runs(zone: Zone, pictures: Sequence[FloatBox]) -> Iterator[tuple[TextLine, ...]]:
-    """The lines of a zone that may be a caption: all of them; or, of a zone that OCR joined with the text
-    around it, those that begin with a label and are next to a picture."""
-    lines = tuple(line for line in zone.lines if line.text.strip()) or (TextLine(zone.text or "", zone.box),)
-    yield lines
-    if len(lines) < 3:
-        return
-    height = _line_height(lines, zone.box or (0, 0, 1, 1))
-    for start, line in enumerate(lines):
-        if line.box is None or not _has_label(line.text):
-            continue
-        if any(_vertical_gap(picture, line.box) < 2.5 * height for picture in pictures):
-            end = start + 1
-            while end < min(len(lines), start + 3) and _continues(lines[end - 1], lines[end], height):
-                end += 1
-            yield lines[start:end]
-
-
-def _continues(above: TextLine, below: TextLine, height: float) -> bool:
-    if above.box is None or below.box is None or re.search(r"[.!?]\W*$", above.text):
-        return False
-    return below.box[1] - (above.box[1] + above.box[3]) < 0.6 * height
-
-
-def _line_height(lines: Sequence[TextLine], box: FloatBox) -> float:
-    heights = [line.box[3] for line in lines if line.box is not None]
-    return statistics.median(heights) if heights else box[3] / max(1, len(lines))
-
-
-def _gaps(box: FloatBox, number: int, every: Sequence[Zone]) -> tuple[float, float]:
-    """The white above and below `box` until the next text that lies in its way."""
-    above = below = math.inf
-    for place, other in enumerate(every):
-        if other.box is None or place == number or other.kind == "running":
-            continue
-        if _overlap(box, other.box) <= 0:
-            continue
-        if other.box[1] + other.box[3] <= box[1] + 0.5 * box[3]:
-            above = min(above, box[1] - (other.box[1] + other.box[3]))
-        elif other.box[1] >= box[1] + 0.5 * box[3]:
-            below = min(below, other.box[1] - (box[1] + box[3]))
-    return above, below
-
-
-def _has_label(text: str) -> bool:
-    found = _LABEL.match(text)
-    return found is not None and (_NUMBERED.search(found[0]) is not None or len(found[0].strip(" .")) > 3)
-
-
-def _overlap(one: FloatBox, other: FloatBox) -> float:
-    """How far two boxes overlap from left to right, in pixels; negative for the space between them."""
-    return min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-
-
-def _vertical_gap(picture: FloatBox, text: FloatBox) -> float:
-    """The distance from top to bottom between two boxes; negative where they overlap."""
-    return max(text[1] - (picture[1] + picture[3]), picture[1] - (text[1] + text[3]))
-
-
-def _score(picture: FloatBox, each: _Candidate, body: float | None, page: PageText) -> float:
+def _score(picture: FloatBox, each: Candidate, size: Size | None, num_texts: int) -> float:
     """How much speaks for the text being the picture's caption; 0 is undecided."""
-    gap = _vertical_gap(picture, each.box)
-    inside = _inside(each.box, picture)
-    if inside > 0.6:
-        # Letters within a picture are a part of it, unless the document calls them its caption.
-        return 1.0 if each.kind == "caption" else -6.0
+    if each.is_turned:
+        return _below_or_above(*_turned(picture, each), size, is_alone=False)
+    if inside(each.box, picture) > 0.6:
+        return _within(picture, each)
+    is_level = vertical_gap(picture, each.box) < -0.3 * each.box[3]
+    if is_level and overlap(picture, each.box) < 0.3 * each.box[2]:
+        return _at_side(picture, each, size)
+    return _below_or_above(picture, each, size, is_alone=num_texts == 1)
+
+
+def _turned(picture: FloatBox, each: Candidate) -> tuple[FloatBox, Candidate]:
+    """A picture and its text on a plate that is turned by a quarter, set upright with the text below."""
+    x, y, width, height = each.box
+    is_left = x + width / 2 < picture[0] + picture[2] / 2
+    box = (y, -x - width if is_left else x, height, width)
+    upright = (picture[1], -picture[0] - picture[2] if is_left else picture[0], picture[3], picture[2])
+    return upright, replace(each, box=box, above_gap=math.inf, below_gap=math.inf, body=None)
+
+
+def _within(picture: FloatBox, each: Candidate) -> float:
+    """Letters within a picture are a part of it, unless the document calls them its caption, or they begin as
+    one and are at its foot or head: the box was drawn around both."""
+    if each.kind == "caption":
+        return 2.5
+    away = min(each.box[1] - picture[1], picture[1] + picture[3] - each.box[1] - each.box[3])
+    is_label = has_label(each.text) and not is_only_label(each.text) and len(each.text.split()) > 3
+    return 1.8 if is_label and away < 0.05 * picture[3] else _REFUSED
+
+
+def _below_or_above(picture: FloatBox, each: Candidate, size: Size | None, *, is_alone: bool) -> float:
+    gap = vertical_gap(picture, each.box)
     height = max(4.0, each.line_height)
-    page_height = page.size[1] if page.size else 1.0
-    if gap > max(6.0 * height, 0.07 * page_height) or gap < -0.5 * each.box[3] - 0.15 * picture[3]:
-        return -6.0
-    side = gap < -0.3 * each.box[3]
-    if not side and _overlap(picture, each.box) < 0.3 * min(picture[2], each.box[2]):
-        return -6.0
+    page_height = size[1] if size else 1.0
     below = each.box[1] >= picture[1] + picture[3] / 2
+    # The only text of a plate may be at its foot.
+    is_alone = is_alone and below and _away(picture, each.box) < 0.12
+    farthest = 0.25 * page_height if is_alone else max(6.0 * height, 0.07 * page_height)
+    if gap > farthest or gap < -0.5 * each.box[3] - 0.15 * picture[3]:
+        return _REFUSED
+    if overlap(picture, each.box) < 0.3 * min(picture[2], each.box[2]):
+        return _REFUSED
     score = 0.6 if below else -0.9
-    score += 0.9 - 0.55 * max(0.0, gap) / height
-    score += _of_kind(each) + _of_shape(picture, each, body)
+    score += 0.9 - min(0.55 * max(0.0, gap) / height, 1.0 if is_alone else math.inf)
+    score += _of_words(each) + _of_shape(picture, each)
     other_gap = each.below_gap if below else each.above_gap
-    if math.isfinite(other_gap):
-        score += 0.7 if other_gap > max(gap, 0.0) * 1.2 + 0.3 * height else -0.7
-    else:
-        score += 0.7
-    return score - (1.5 if side else 0.0)
-
-
-def _of_kind(each: _Candidate) -> float:
-    if each.about is not None:
-        return 4.0
-    score = {"caption": 3.0, "heading": -0.2, "running": -2.5}.get(each.kind, 0.0)
-    if _has_label(each.text):
-        score += 2.2
-    if not _has_label(each.text) and _IMPRINT.search(each.text):
-        score -= 2.5
-    if re.fullmatch(r"[\W\d]{0,8}|[ivxlcdmj]{1,8}\W?", each.text, re.IGNORECASE):
-        score -= 8.0
+    score += 0.7 if other_gap > max(gap, 0.0) * 1.2 + 0.3 * height else -0.7
+    if size is not None and not each.is_turned and each.kind != "caption":
+        score -= _at_edge(each, size, is_below=below)
     return score
 
 
-def _of_shape(picture: FloatBox, each: _Candidate, body: float | None) -> float:
+def _at_edge(each: Candidate, size: Size, *, is_below: bool) -> float:
+    """How much speaks for a running head or a catchword, which are at the edges of pages."""
+    if each.num_lines > 1 or for_caption(each.lines):
+        return 0.0
+    if not is_below and each.box[1] + each.box[3] / 2 < _HEAD * size[1]:
+        return 2.0 * has_folio(each.text) + 2.5 * (each.body is not None)
+    if not is_below or each.box[1] < _FOOT * size[1]:
+        return 0.0
+    is_right = each.box[0] > 0.6 * size[0] and len(each.text.split()) == 1
+    # A date may end a caption; "12 REVIEW OF ARTS" is a running foot.
+    return 3.0 if is_right or (each.text[:1].isdigit() and has_folio(each.text)) else 0.0
+
+
+def _at_side(picture: FloatBox, each: Candidate, size: Size | None) -> float:
+    """The same for text to the left or right of the picture: narrow, apart from other text, small."""
+    height = max(4.0, each.line_height)
+    away = max(0.0, -overlap(picture, each.box)) / height
+    label = has_label(each.text)
+    width, page_height = size if size else (1.0, 1.0)
+    # On the other page of a spread, a label tells that it belongs to the plate.
+    farthest = 0.5 * width if label and width > page_height else max(6.0 * height, 0.07 * width)
+    if away * height > farthest:
+        return _REFUSED
+    score = 0.7 - 0.55 * (min(away, 3.0) if label else away) + _of_words(each)
+    score += 0.6 if each.box[2] <= 0.6 * picture[2] else -0.6
+    top, bottom = each.box[1] - picture[1], picture[1] + picture[3] - each.box[1] - each.box[3]
+    is_level = abs(top - bottom) < 0.24 * picture[3] or min(abs(top), abs(bottom)) < 0.05 * picture[3]
+    score += 0.5 if is_level else 0.0
+    # Notes in margins ("Psal. 33.") are shorter than captions.
+    if not label and each.kind != "caption" and len(each.text.split()) < _LEAST_WORDS_AT_SIDE:
+        score -= 1.2
+    if each.body is not None and each.kind != "caption":
+        score += 0.5 if each.line_height < 0.88 * each.body else -1.0
+    return score + (0.6 if min(each.above_gap, each.below_gap) > 1.2 * height else -1.2)
+
+
+def _of_words(each: Candidate) -> float:
+    """What the document calls a text, and what its words say."""
+    if each.about is not None:
+        return 4.0
+    score = {"caption": 3.0, "heading": -0.2, "running": -2.5}.get(each.kind, 0.0)
+    return score + for_caption(each.lines) - each.against
+
+
+def _away(picture: FloatBox, box: FloatBox) -> float:
+    """How far the middle of a text is from that of the picture, in widths of the picture."""
+    return abs((box[0] + box[2] / 2) - (picture[0] + picture[2] / 2)) / max(1.0, picture[2])
+
+
+def _of_shape(picture: FloatBox, each: Candidate) -> float:
     """Width, place, number of lines, size of type."""
-    score = 0.0
-    away = abs((each.box[0] + each.box[2] / 2) - (picture[0] + picture[2] / 2)) / max(1.0, picture[2])
-    score += 0.7 if away < 0.04 else 0.3 if away < 0.12 else -0.6
+    away = _away(picture, each.box)
+    score = 0.7 if away < 0.04 else 0.3 if away < 0.12 else -0.6
     if each.box[2] > 1.25 * picture[2]:
-        score -= 0.9
+        # Several lines that go past the picture are text of the page.
+        is_marked = each.kind == "caption" or has_label(each.text)
+        score -= 0.0 if is_marked else 2.4 if each.num_lines > 1 else 0.9
     score += {1: 0.5, 2: 0.3, 3: -0.2}.get(each.num_lines, -1.8)
-    if body is not None and each.kind != "caption":
-        smaller = each.line_height / body
+    if each.body is not None and each.kind != "caption":
+        smaller = each.line_height / each.body
         score += 0.5 if smaller < 0.88 else -0.1
         # As wide as the text around it, and as large: the text goes past the picture.
         if each.num_lines > 2 and smaller > 0.92:
             score -= 1.2
     return score
-
-
-def _inside(inner: FloatBox, outer: FloatBox) -> float:
-    """The share of `inner` that lies in `outer`."""
-    across = min(inner[0] + inner[2], outer[0] + outer[2]) - max(inner[0], outer[0])
-    down = min(inner[1] + inner[3], outer[1] + outer[3]) - max(inner[1], outer[1])
-    return max(0.0, across) * max(0.0, down) / max(1e-9, inner[2] * inner[3])
 
 
 def _confidence(score: float) -> float:
