@@ -128,20 +128,17 @@ def test_a_full_disk_leaves_nothing(corpus: Path, tmp_path: Path) -> None:
         assert "the disk is full" in done.stderr
 
 
-def test_a_model_embeddings_and_results_are_scored_alike(
-    frozen: Path, model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    by_model = scores(frozen, tmp_path / "model.json", model=str(model_folder))
-    first = (tmp_path / "model.json").read_bytes()
-    assert scores(frozen, tmp_path / "model.json", model=str(model_folder)) == by_model
-    assert (tmp_path / "model.json").read_bytes() == first
+def write_hand_made(frozen: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Vectors of the pictures and queries of a benchmark; gives the keys, and the right key of each query.
+
+    Item n is the unit vector n; each query is nearest to the item before the right one.
+    """
     lines = (frozen / "queries.tsv").read_text().splitlines()[1:]
     items = [json.loads(line) for line in (frozen / "items.jsonl").open()]
     keys = [one["key"] for one in items if one["split"] == "test"]
-    # Hand-made vectors: item n is the unit vector n; each query is nearest to the item before the right one.
     vectors = np.eye(4, dtype=np.float32)
-    np.save(tmp_path / "v.npy", vectors * 3)
-    (tmp_path / "keys.txt").write_text("\n".join(keys))
+    np.save(folder / "v.npy", vectors * 3)
+    (folder / "keys.txt").write_text("\n".join(keys))
     relevant = {
         line.split()[0]: line.split()[2]
         for path in (frozen / "qrels").iterdir() for line in path.read_text().splitlines()
@@ -150,7 +147,33 @@ def test_a_model_embeddings_and_results_are_scored_alike(
     for number, line in enumerate(lines):
         right = keys.index(relevant[line.split("\t")[0]]) if "test" in line.split("\t")[1] else 0
         texts[number, right], texts[number, (right + 1) % 4] = 0.6, 0.8
-    np.save(tmp_path / "q.npy", texts)
+    np.save(folder / "q.npy", texts)
+    return keys, relevant
+
+
+def write_as_others_do(folder: Path, vectors: np.ndarray, keys: list[str]) -> None:
+    """The same vectors as a store, and as the files of clip-retrieval."""
+    facts = {"model": "m", "model_digest": "0" * 64, "shardset": "s", "shardset_digest": "0" * 64}
+    write_store(
+        folder / "store", vectors, keys, **facts, created_at="2026-01-01T00:00:00Z", created_by="a test"
+    )
+    for part, rows in ((0, slice(0, 3)), (1, slice(3, 4))):
+        (folder / "clip" / "img_emb").mkdir(parents=True, exist_ok=True)
+        (folder / "clip" / "metadata").mkdir(exist_ok=True)
+        np.save(folder / "clip" / "img_emb" / f"img_emb_{part}.npy", vectors[rows].astype(np.float16))
+        table = pa.table({"image_path": [f"/data/x/{key}.jpg" for key in keys[rows]]})
+        pq.write_table(table, folder / "clip" / "metadata" / f"metadata_{part}.parquet")
+
+
+def test_a_model_embeddings_and_results_are_scored_alike(
+    frozen: Path, model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_model = scores(frozen, tmp_path / "model.json", model=str(model_folder))
+    first = (tmp_path / "model.json").read_bytes()
+    assert scores(frozen, tmp_path / "model.json", model=str(model_folder)) == by_model
+    assert (tmp_path / "model.json").read_bytes() == first
+    keys, relevant = write_hand_made(frozen, tmp_path)
+    vectors = np.eye(4, dtype=np.float32)
     npy = scores(
         frozen, tmp_path / "a.json", embeddings=tmp_path / "v.npy", keys_file=tmp_path / "keys.txt",
         query_embeddings=tmp_path / "q.npy",
@@ -163,17 +186,7 @@ def test_a_model_embeddings_and_results_are_scored_alike(
     )
     assert french["ndcg@10"]["value"] == pytest.approx(1 / np.log2(3))
     assert french["num_queries"] == 4
-    # The same as a store, and as the files of clip-retrieval.
-    facts = {"model": "m", "model_digest": "0" * 64, "shardset": "s", "shardset_digest": "0" * 64}
-    write_store(
-        tmp_path / "store", vectors, keys, **facts, created_at="2026-01-01T00:00:00Z", created_by="a test"
-    )
-    for part, rows in ((0, slice(0, 3)), (1, slice(3, 4))):
-        (tmp_path / "clip" / "img_emb").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "clip" / "metadata").mkdir(exist_ok=True)
-        np.save(tmp_path / "clip" / "img_emb" / f"img_emb_{part}.npy", vectors[rows].astype(np.float16))
-        table = pa.table({"image_path": [f"/data/x/{key}.jpg" for key in keys[rows]]})
-        pq.write_table(table, tmp_path / "clip" / "metadata" / f"metadata_{part}.parquet")
+    write_as_others_do(tmp_path, vectors, keys)
     for folder in ("store", "clip"):
         found = scores(
             frozen, tmp_path / "b.json", embeddings=tmp_path / folder, query_embeddings=tmp_path / "q.npy"
