@@ -123,24 +123,22 @@ def differing_fields(frozen: dict[str, Any], config: Config) -> list[tuple[str, 
     A field that a newer version added does not differ if it has its default, so that a chain continues after
     an upgrade. A field that a newer version moved into a group is found by its old name.
     """
-    before = _flat(frozen)
     differing = []
     for name, (default, value) in _with_defaults(config).items():
-        old = before.get(name, before.get(name.rpartition(".")[2], default))
+        old = _value_at(frozen, name, _value_at(frozen, name.rpartition(".")[2], default))
         if old != value:
             differing.append((name, old, value))
     return differing
 
 
-def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values by dotted name. An empty group is kept as a value."""
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, Mapping) and value:
-            values |= _flat(value, f"{prefix}{name}.")
-        else:
-            values[f"{prefix}{name}"] = value
-    return values
+def _value_at(fields: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+    """The value with a dotted name, which may be a mapping."""
+    value: Any = fields
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return otherwise
+        value = value[part]
+    return value
 
 
 def _with_defaults(config: BaseModel, prefix: str = "") -> dict[str, tuple[Any, Any]]:

@@ -6,6 +6,7 @@ The record is in the run's own folder: under `slurm` in job.json, the rest in jo
     job/script.sbatch     the script that was submitted
     job/plan.json         what it was rendered from
     job/code/, code.json, code.diff     the code that runs, and which commit and edits it is
+    job/.submitting       the lock of the process that submits
     job/submissions.jsonl one line per sbatch: job id, time, array
     job/logs/             the output of each job
     job/tasks/00000.json  of a job array: each task's own record
@@ -17,6 +18,7 @@ There is only one writer of job.json at any time: before sbatch the command that
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +26,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from iconoclip import clock
-from iconoclip.errors import DamagedData, MissingRequirement
+from iconoclip import clock, locks
+from iconoclip.errors import DamagedData, MissingRequirement, TryAgainLater
 from iconoclip.files import write_json
 from iconoclip.rundir import RunDir
 from slurm.scheduler import QueuedJob, queue
@@ -108,6 +110,25 @@ class JobDir:
         self.submissions_path = self.folder / "submissions.jsonl"
         self.cancelled_path = self.folder / "cancelled"
         self.joining_path = self.folder / "joining"
+
+    @contextlib.contextmanager
+    def submitting(self, timeout_seconds: float) -> Iterator[None]:
+        """Keep every other process from submitting from this folder while the block runs: two would freeze
+        code over each other, or submit a run twice.
+
+        Raises:
+            TryAgainLater: another process holds the lock for longer than `timeout_seconds`.
+        """
+
+        def busy(holder: str) -> TryAgainLater:
+            return TryAgainLater(
+                f"another process is submitting from this folder: {holder}",
+                where=self.run.folder,
+                remedy="wait for it to end",
+            )
+
+        with locks.hold(self.folder / ".submitting", busy, timeout_seconds=timeout_seconds):
+            yield
 
     @property
     def exists(self) -> bool:

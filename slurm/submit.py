@@ -27,7 +27,7 @@ from slurm.freeze import (
     print_if_code_differs,
     write_script,
 )
-from slurm.job import JobDir
+from slurm.job import JobDir, JobRecord
 from slurm.plan import Plan, array_of, in_words, plan_of, render
 from slurm.request import Request, read_words, request_of
 from slurm.site import load_site
@@ -160,7 +160,18 @@ def place(submission: Submission, *, job_ids: tuple[int, ...] = (), new_code: bo
 
     Returns:
         the job's id, or None when the run is finished.
+
+    Raises:
+        TryAgainLater: another process has been submitting from this folder for SECONDS_TO_END.
     """
+    if not submission.job_dir.exists:
+        # What is refused leaves no folder.
+        dependencies_of(submission.request.needs, job_ids)
+    with submission.job_dir.submitting(SECONDS_TO_END):
+        return _place(submission, job_ids, new_code=new_code)
+
+
+def _place(submission: Submission, job_ids: tuple[int, ...], *, new_code: bool) -> int | None:
     request, plan = submission
     job_dir = submission.job_dir
     fresh = not job_dir.exists
@@ -223,6 +234,11 @@ def resume(config: ResumeConfig) -> int:
         print(f"would submit {shlex.quote(str(job_dir.script_path))} again{missing}", file=sys.stderr)
         return 0
     scheduler.require("resume")
+    with job_dir.submitting(SECONDS_TO_END):
+        return _resume(config, job_dir, job, plan)
+
+
+def _resume(config: ResumeConfig, job_dir: JobDir, job: JobRecord, plan: Plan) -> int:
     if live := _live(job_dir):
         print(f"{config.run_dir}: job {live[-1]} is in the queue already")
         return 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
 from iconoclip.cli import main
+from iconoclip.config import Config, read_yaml, shipped_config, to_yaml
 from iconoclip.errors import ConfigError, IconoclipError, MissingRequirement
 from slurm import scheduler
 from slurm.config import CancelConfig, ResumeConfig, SubmitConfig
@@ -18,6 +20,7 @@ from slurm.job import JobDir
 from slurm.plan import render
 from slurm.stages import STAGES, Stage
 from slurm.submit import Submission, cancel, dependencies_of, place, prepare, resume, submit
+from training.config import TrainConfig
 
 from .conftest import plan_for
 
@@ -308,6 +311,25 @@ def test_resume_waits_until_a_job_has_ended(
 
 
 @pytest.mark.usefixtures("count_stage")
+def test_the_same_run_is_submitted_once_however_many_submit_it(
+    answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Threads instead of processes: a file lock belongs to the open file, not to the process."""
+    # The queue lists job 9 from the moment when sbatch has given that number.
+    (answers.parent / "bin" / "sbatch").write_text(
+        f"#!/bin/bash\nsleep 0.1\nyes '9|N/A|PENDING|None||9' | head -n 2 > {answers}\necho 9\n"
+    )
+    answers.write_text("")
+    submission = submission_for(tmp_path / "run")
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda _: place(submission), range(3)))
+    assert found == [9, 9, 9]
+    out = capsys.readouterr().out
+    assert (out.count("job 9 is in the queue already"), out.count("run: job 9\n")) == (2, 1)
+    assert len((tmp_path / "run/job/submissions.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.usefixtures("count_stage")
 def test_a_run_continues_with_the_time_and_memory_that_are_asked_for(
     answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -359,3 +381,20 @@ def test_a_run_continues_with_its_config_when_a_newer_version_has_more_fields(tm
     del frozen["num_steps"]
     assert differing_fields(frozen, config) == [("num_steps", 3, 5)]
     assert differing_fields({**frozen, "num_steps": 4, "gone": 1}, config) == [("num_steps", 4, 5)]
+
+
+@pytest.mark.parametrize("path", sorted(shipped_config("train").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_frozen_config_is_the_one_that_was_frozen(path: Path, tmp_path: Path) -> None:
+    """Also where a field is a mapping, such as `field_weights`."""
+
+    def asked(**fields: object) -> Config:
+        asked = SubmitConfig(stage="train", site="generic", run_dir=tmp_path / "run")
+        return prepare(asked, str(path), {"shardsets": ["a"], **fields}, ()).request.config
+
+    (tmp_path / "stage.yaml").write_text(to_yaml(asked()))
+    frozen = TrainConfig.from_older(read_yaml(tmp_path / "stage.yaml"))
+    assert differing_fields(frozen, asked()) == []
+    weighted = asked(**{"data.field_weights": {"title": 0.25}})
+    [(name, before, present)] = differing_fields(frozen, weighted)
+    assert (name, before) == ("data.field_weights", frozen["data"]["field_weights"])
+    assert present == before | {"title": 0.25}
