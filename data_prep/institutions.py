@@ -61,6 +61,7 @@ CAPTION_FIELDS: tuple[TextField, ...] = (
 )
 
 _LANGUAGE_SUFFIX = re.compile(r"^(.{2,60}?)\s*\(([^\W\d_]{2,24})\)$")
+_OF_A_LABEL = re.compile(r"\s*[/|]\s*|\s+(?:&|and|or|und|oder|et|ou|e|y|i|a|en|of|och|og|eller)\s+")
 
 
 class HostLimit(Config):
@@ -206,7 +207,9 @@ class InstitutionProfile(Config):
             return field, None
         if match := _LANGUAGE_SUFFIX.match(name):
             return self._field_by_label.get(match[1], "ignore"), match[2]
-        return "ignore", None
+        # "Artist / Creator", "Titel / Title": all of its names mean the same field.
+        fields = {self._field_by_label.get(normal_label(part), "ignore") for part in _OF_A_LABEL.split(name)}
+        return (fields.pop() if len(fields) == 1 else "ignore"), None
 
     def manifest_of(self, address: str) -> str | None:
         """The manifest of the object at `address`, if the profile has a rule for it."""

@@ -56,6 +56,8 @@ _NATIONALITY = re.compile(
     r"|Persian|Polish|Portuguese|Romanian|Russian|Scottish|Spanish|Swedish|Swiss|Turkish|Ukrainian|Welsh)"
     r"(?:-(?=[A-Z])|\b))+(?=[\s,;(\[]|$)"
 )
+# "Thomas Moran, born Bolton, England 1837-died Santa Barbara, CA 1926"
+_BORN_AND_DIED = re.compile(r",\s+(?:born|b\.)\s+[^;]{0,80}\d{4}[^;]{0,80}$")
 # "Peter Scheemakers, active in Britain"
 _PLACE_OF_WORK = re.compile(
     r"[,;]\s*(?:active|working|worked|born|died|tätig|actif|actief|werkzaam|verksam|virksom|attivo|attiva|activo"
@@ -63,7 +65,7 @@ _PLACE_OF_WORK = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s.])(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|Co|Inc|Ltd|Bros|Corp|Cie|Gebr|Nachf|[A-Z][a-z]{1,3}sz|sz)$"
+    r"(?:^|[\s.])(?:[A-ZÄÖÜÉÅØŁŠŽČ\u0391-\u03a9\u0410-\u042f]|jr|sr|dr|st|Chr|Joh|Fr|Wm|Th|Ph|Jos|Alex|Chas|Geo|Jas|Thos|Edw|Aug|Ferd|Wilh|Mich|Benj|Sam|Co|Inc|Ltd|Bros|Corp|Cie|Gebr|Nachf|[A-Z][a-z]{1,3}sz|sz)$"
 )
 
 
@@ -99,7 +101,7 @@ def person(given: str) -> Person:
         text = match[1]
     if text.count(": ") > 1 or (";" in text and len(people_in(text)) > 1):
         return Person(given, text)
-    text = _PLACE_OF_WORK.sub("", _without_nationality(_IDENTIFIER.sub("", text)))
+    text = _PLACE_OF_WORK.sub("", _without_nationality(_BORN_AND_DIED.sub("", _IDENTIFIER.sub("", text))))
     text, role, words = _without_role(text)
     text = _LIFE.sub("", _DATED_NOTE.sub("", text))
     text, other, other_words = _without_role(text)
@@ -119,7 +121,10 @@ def _words_in(text: str) -> str:
 def _without_nationality(text: str) -> str:
     """A name of two or more words without the nationality. "Smith, Dutch" is an inverted name."""
     match = _NATIONALITY.search(text)
-    is_after_a_name = match is not None and len(text[: match.start()].rpartition(": ")[2].split()) > 1
+    before = text[: match.start()].rpartition(": ")[2] if match else ""
+    # In an inverted name, "French" without a comma is a first name: "Lawrence, Robert French, 1841-1932".
+    is_first_name = match is not None and "," in before and not match[0].startswith(",")
+    is_after_a_name = len(before.split()) > 1 and not is_first_name
     return text[: match.start()] + text[match.end() :] if match and is_after_a_name else text
 
 

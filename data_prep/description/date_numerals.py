@@ -32,6 +32,9 @@ def old_numerals(text: str) -> Span | None:
     if patterns.ROMAN_YEAR.fullmatch(text):
         year = _roman(re.sub(r"[.\s]", "", text))
         return Span(year, year, edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
+    if (inside := patterns.ROMAN_YEAR_INSIDE.search(text)) and not patterns.LONE_YEAR.search(text):
+        year = _roman(re.sub(r"[.\s]", "", inside[0]))
+        return Span(year, year, edtf_year(year)) if 1400 <= year <= LAST_YEAR else None
     match = patterns.REPUBLICAN.search(text)
     if match and 1 <= number(match["year"]) <= 14 and not patterns.LONE_YEAR.search(text):
         return _republican(text, 1791 + number(match["year"]))

@@ -42,6 +42,29 @@ _NARROWED: Final = re.compile(
     rf"(?P<date>.{{4,}}?)[\s,;]+(?:(?P<before>{patterns.any_of(words.BEFORE)})|(?P<after>{patterns.any_of(words.AFTER)}))"
     rf"\s+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?(?P<year>\d{{4}})"
 )
+# "13th century, second quarter (c. 1240-50)": years behind a century without any.
+_YEARS_BEHIND: Final = re.compile(
+    rf"(?P<date>[^\d]*(?:\d{{1,2}}(?!\d)[^\d]*)+?)[\s,;]+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?"
+    r"(?P<first>\d{4})(?:\s*[-/]\s*(?P<last>\d{4}|\d\d))?"
+)
+
+
+def years_within(text: str, read: Callable[[str], Span | None]) -> Span | None:
+    """`13th century, second quarter (c. 1240-50)`: the years, if they are in the century before them.
+
+    Args:
+        text: the normalised text of a date.
+        read: reads a century.
+    """
+    match = None if patterns.BOUND.search(text) else _YEARS_BEHIND.fullmatch(text)
+    span = read(match["date"]) if match else None
+    if match is None or span is None or span.earliest is None or span.latest is None:
+        return None
+    first, last = int(match["first"]), match["last"] or match["first"]
+    end = first - first % 100 + int(last) if len(last) == 2 else int(last)
+    slack = (span.latest - span.earliest) // 4
+    is_within = span.earliest - slack <= first <= end <= span.latest + slack
+    return interval(first, end) if is_within and span.latest > span.earliest else None
 
 
 def narrowed(text: str, read: Callable[[str], Span | None]) -> Span | None:

@@ -119,8 +119,14 @@ NO_YEAR = re.compile(
     re.IGNORECASE,
 )
 ROMAN_YEAR = re.compile(r"m[mdclxvi.\s]{1,20}")
+# "Basileae, anno salutis MDXLIII": five letters or more in the order of a Roman numeral are no word.
+ROMAN_YEAR_INSIDE = re.compile(
+    r"(?<!\w)(?=[mdclxvi.]{5,20}(?!\w))m\.?(?:cm|cd|d?c{0,4})\.?(?:xc|xl|l?x{0,4})\.?(?:ix|iv|v?i{0,4})(?!\w)"
+)
 REPUBLICAN = re.compile(r"\ban\s+(?P<year>[ivx]{1,4}|\d{1,2})\b")
-LONE_YEAR = re.compile(r"(?<![\d.,/])(?<![a-z])(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))")
+LONE_YEAR = re.compile(
+    r"(?<![\d.,/])(?<![a-bd-z])(?<!\wc)(\d{3,4})(?![\d]|\.\d|,\d{3}|\s?(?:cm|mm|ff?\b|bl\b|s\.\s))"
+)
 # The date of the original is not part of the copy's date: "printed 1972 from a negative of 1907".
 COPY = re.compile(
     rf"(?:^|[\s,;(\[]+){any_of(words.COPIES)}(?!\w)[^;,)\]]*?(?:[)\]]|(?=[;,]|\sfrom\san?\s|\sfrom\sthe\s|$))"

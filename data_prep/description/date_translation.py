@@ -31,6 +31,11 @@ _LITHUANIAN = re.compile(
 )
 # "sec. XV ex.": used in descriptions of manuscripts.
 _SCRIBAL = re.compile(rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})\s*(?P<part>in|med|ex)(?:\.|(?!\w))")
+# "s. XIII 2/2", "s. XIV 1/4": a part of a century, counted; "s. XV²" its second half.
+_SCRIBAL_PART = re.compile(
+    rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})(?:\s*(?P<part>[1-4])/(?P<of>[2-4])(?![\d/])|(?P<half>[¹²]))"
+)
+_FRACTIONS: Final = {"2": "half", "3": "third", "4": "quarter"}
 _PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}
 # Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
 _HUNDREDS = re.compile(r"(?<!\d)(?P<century>\d{1,2})00-(?:tal(?:l?ets?|s)?|lu[kv]u\w*)(?!\w)")
@@ -66,6 +71,7 @@ def translated(text: str) -> str:
         text = pattern.sub(rf"{english} \1", text)
     text = _DECADES_AFTER.sub(r"\1s to \2s", text)
     text = _SCRIBAL.sub(lambda match: f"{_PARTS_IN_LATIN[match['part']]} {match['number']} century", text)
+    text = _SCRIBAL_PART.sub(_part_of_century, text)
     text = _CJK_CENTURY.sub(_century_of, text)
     text = _CJK_DECADE.sub(r"\1s", text)
     text = _CJK_DATE.sub(_iso_of, text)
@@ -90,6 +96,11 @@ def _after(match: re.Match[str], english: dict[str, str]) -> str:
     if word == "century":
         return f"{match['number']}th century"
     return f"{word} {match['number']}"
+
+
+def _part_of_century(match: re.Match[str]) -> str:
+    part, of = (match["part"], match["of"]) if match["part"] else ("12"["¹²".index(match["half"])], "2")
+    return f"{part} {_FRACTIONS[of]} {match['number']} century"
 
 
 def _century_of(match: re.Match[str]) -> str:

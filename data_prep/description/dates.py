@@ -18,7 +18,14 @@ from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
 from data_prep.description.date_number_words import in_figures
 from data_prep.description.date_numerals import LAST_YEAR, number, old_numerals
-from data_prep.description.date_open import narrowed, open_day, open_period, open_range, open_year
+from data_prep.description.date_open import (
+    narrowed,
+    open_day,
+    open_period,
+    open_range,
+    open_year,
+    years_within,
+)
 from data_prep.description.date_spans import Span, edtf_year, interval, parts_of_century, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
@@ -79,8 +86,7 @@ def _normal(text: str) -> str:
     text = patterns.OPEN_DECADE.sub(r"\1-", re.sub(r"(?<![\d.])(\d{2})\.\.(?![\d.])", r"\1--", text))
     text = re.sub(r"\[(\d{2})\](?=\d{2}(?!\d))", r"\1", text)
     text = re.sub(r"[\[\](){}<>«»\"“”„©]|\banno\b|\ba°", " ", text)
-    text = " ".join(text.split()).strip(" .,;:")
-    text = _AD.sub(lambda match: match[1].zfill(4), text)
+    text = _AD.sub(lambda match: match[1].zfill(4), " ".join(text.split()).strip(" .,;:"))
     return " ".join(translated(re.sub(r"^\?\s*(?=c|\d)", "", text)).split())
 
 
@@ -266,7 +272,6 @@ def _day(text: str) -> Span | None:
     if not found or len(found) > 2:
         return None
     if len(found) == len(months) == 1:
-        # "1941 - May 1945"
         ends = (
             patterns.YEAR_BEFORE_DAY.search(text[: months[0].start()]),
             patterns.YEAR_AFTER_DAY.match(text, months[0].end()),
@@ -375,6 +380,7 @@ def _years_within(text: str) -> Span | None:
 _READERS: tuple[Callable[[str], Span | None], ...] = (
     open_range,
     lambda text: narrowed(text, _first_read),
+    lambda text: years_within(text, _century),
     _iso,
     _span_from_bc,
     _open_period,

@@ -35,7 +35,10 @@ _WEAK_SHELF_WORDS = re.compile(
     r"|[A-Z]{1,3}\b\W*|[IVXLC]+\b\W*|(?!1[4-9]\d\d\b|20\d\d\b)\d+\w?\b\W*){2,8}"
 )
 # "New Haven, Beinecke Rare Book and Manuscript Library, Yale University, Osborn fa1"
-_LIBRARY = re.compile(r"library|biblioth[eè]|bibliotheek|bibliotec|archiv|archief|museum", re.IGNORECASE)
+_LIBRARY = re.compile(
+    r"library|biblioth[eè]|bibliotheek|bibliotec|bibliotek|biblioteka|bibliotēka|knihovna|könyvtár|kirjasto|raamatukogu|knjižnica|archiv|arkiv|archief|museum",
+    re.IGNORECASE,
+)
 _NUMBER_IN_IT = re.compile(r"(?=.*[^\W\d_])(?:[\w.\-]{1,20} ){0,3}\S*\d\S*")
 _MAX_WORDS_OF_A_LIBRARY = 3
 # The number of an image in its book.

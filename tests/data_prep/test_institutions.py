@@ -197,3 +197,28 @@ def test_no_profile_ignores_a_restriction_or_a_credit_of_the_metadata(name: str)
 def test_a_shelfmark_is_no_caption_whatever_the_profile_makes_of_labels(name: str) -> None:
     pairs = [raw_pair("label", "MS. Laud Misc. 720", None, "manifest", MANIFEST_LABEL)]
     assert Describer(load_profile(name)).describe(pairs, 1).captions == ()
+
+
+def test_labels_in_many_languages_are_known_without_a_profile() -> None:
+    lines = (Path(__file__).parent / "generic_labels.tsv").read_text(encoding="utf-8").splitlines()
+    table = [line.split("\t") for line in lines if not line.startswith("#")][1:]
+    assert len(table) >= 250
+    anyone = InstitutionProfile(slug="any", name="Any")
+    assert [(label, field) for field, label in table if anyone.field_of(label) != (field, None)] == []
+
+
+@pytest.mark.parametrize(
+    ("label", "field"),
+    [
+        ("Artist / Creator", "creator"),
+        ("Titel / Title", "title"),
+        ("Künstler und Fotograf", "creator"),
+        ("Title|Titre", "title"),
+        ("Place / Date", "ignore"),
+        ("Creator and donor", "ignore"),
+        ("Shelfmark / Title", "ignore"),
+        ("Subject (English)", "subject"),
+    ],
+)
+def test_a_label_of_several_names_means_what_all_of_them_mean(label: str, field: str) -> None:
+    assert InstitutionProfile(slug="any", name="Any").field_of(label)[0] == field
