@@ -33,7 +33,10 @@ _PLACE: Final = ["key", "shard", "image_offset", "image_size", "record_offset", 
 
 @dataclass(frozen=True)
 class Shown:
-    """One page of the sheet; `image` is a data address, or None where the rights do not allow display."""
+    """One page of the sheet; `image` is a data address, or None where the rights do not allow display.
+
+    `captions` are those of its pictures, by the number of the box.
+    """
 
     key: str
     title: str
@@ -42,6 +45,7 @@ class Shown:
     height: int
     finding: Finding
     doubt: float
+    captions: dict[int, str]
 
 
 def doubt_of(finding: Finding) -> float:
@@ -52,12 +56,16 @@ def doubt_of(finding: Finding) -> float:
     return max(1 - finding.probability, boxes)
 
 
+_Kept = tuple[float, int, PageResult, dict[int, str]]
+"""Doubt, order, the page without its pictures, and its captions"""
+
+
 class ReviewSheet:
     """Collects the most doubtful pages in bounded memory, and writes the sheet."""
 
     def __init__(self, num_pages: int) -> None:
         self._num_pages = num_pages
-        self._kept: list[tuple[float, int, PageResult]] = []
+        self._kept: list[_Kept] = []
         self._kinds: Counter[str] = Counter()
         self._boxes: Counter[str] = Counter()
         self._num_refused = self._num_seen = 0
@@ -70,8 +78,14 @@ class ReviewSheet:
             return
         self._kinds[result.finding.kind] += 1
         self._boxes.update(box.kind for box in result.finding.boxes)
+        captions = {
+            number: one.text
+            for number, record, _ in result.regions
+            for one in record.captions[:1]
+            if one.level == "region"
+        }
         light = PageResult(result.key, result.size, result.finding)
-        entry = doubt_of(result.finding), -self._num_seen, light
+        entry = doubt_of(result.finding), -self._num_seen, light, captions
         if len(self._kept) < self._num_pages:
             heapq.heappush(self._kept, entry)
         elif self._kept and entry[:2] > self._kept[0][:2]:
@@ -106,8 +120,8 @@ def _script(environment: Environment) -> str:
     return environment.loader.get_source(environment, "review.js")[0]
 
 
-def _shown(ranked: list[tuple[float, int, PageResult]], pages: ShardSet) -> Iterator[Shown]:
-    wanted = {result.key for _, _, result in ranked}
+def _shown(ranked: list[_Kept], pages: ShardSet) -> Iterator[Shown]:
+    wanted = {result.key for _, _, result, _ in ranked}
     table = pages.table(_PLACE)
     places = {
         row["key"]: row
@@ -115,13 +129,15 @@ def _shown(ranked: list[tuple[float, int, PageResult]], pages: ShardSet) -> Iter
         for row in batch.to_pylist()
         if row["key"] in wanted
     }
-    for doubt, _, result in ranked:
+    for doubt, _, result, captions in ranked:
         row = places.get(result.key)
         if row is not None and result.finding is not None:
-            yield _page(row, pages, result, result.finding, doubt)
+            image, title = _image(row, pages)
+            yield Shown(result.key, title, image, *result.size, result.finding, doubt, captions)
 
 
-def _page(row: dict[str, Any], pages: ShardSet, result: PageResult, finding: Finding, doubt: float) -> Shown:
+def _image(row: dict[str, Any], pages: ShardSet) -> tuple[str | None, str]:
+    """The small picture of a page as a data address, if its rights allow display; and its title."""
     record = pages.read_record(row["shard"], row["record_offset"], row["record_size"])
     image = None
     if record.rights.display != "link":
@@ -130,4 +146,4 @@ def _page(row: dict[str, Any], pages: ShardSet, result: PageResult, finding: Fin
             image = "data:image/jpeg;base64," + base64.b64encode(store_image(data, THUMBNAIL).jpeg).decode()
         except ImageRefused:
             image = None
-    return Shown(result.key, record.title, image, *result.size, finding, doubt)
+    return image, record.title

@@ -1,4 +1,4 @@
-"""The engine for detectors in Hugging Face's format, with a tiny random one.
+"""The engine for detectors in Hugging Face's format, with tiny random ones.
 
 It is among the tests of training because these processes have torch loaded.
 """
@@ -6,10 +6,24 @@ It is among the tests of training because these processes have torch loaded.
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import YolosConfig, YolosForObjectDetection, YolosImageProcessor
+from transformers import (
+    DetrConfig,
+    DetrForObjectDetection,
+    DetrImageProcessor,
+    ResNetConfig,
+    RTDetrConfig,
+    RTDetrForObjectDetection,
+    RTDetrImageProcessor,
+    RTDetrResNetConfig,
+    YolosConfig,
+    YolosForObjectDetection,
+    YolosImageProcessor,
+)
 
 from data_prep.segment.engines.choose import engine_called
 from data_prep.segment.engines.hugging_face import label_kinds
@@ -17,13 +31,13 @@ from iconoclip.errors import BadInput, MissingRequirement
 from tests.data_prep.segment.conftest import PICTURE, page
 from tests.data_prep.segment.engines import check_engine
 
+LABELS = {0: "Picture", 1: "Illustration", 2: "drop_capital_initial", 3: "ornament"}
+NAMES: dict[str, Any] = {"id2label": LABELS, "label2id": {label: number for number, label in LABELS.items()}}
+STAGES: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}
 
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory):
-    """A folder with a detector of some thousand weights, which guesses."""
-    folder = tmp_path_factory.mktemp("detector")
-    torch.manual_seed(0)
-    labels = {0: "Picture", 1: "Illustration", 2: "drop_capital_initial", 3: "ornament"}
+
+def small_yolos(folder: Path) -> None:
+    """A detector that is a transformer alone."""
     config = YolosConfig(
         hidden_size=16,
         num_hidden_layers=1,
@@ -32,17 +46,69 @@ def detector(tmp_path_factory):
         image_size=[64, 64],
         patch_size=16,
         num_detection_tokens=8,
-        id2label=labels,
-        label2id={label: number for number, label in labels.items()},
+        **NAMES,
     )
     YolosForObjectDetection(config).save_pretrained(folder)
-    size = {"shortest_edge": 64, "longest_edge": 64}
-    YolosImageProcessor(size=size).save_pretrained(folder)
+    YolosImageProcessor(size={"shortest_edge": 64, "longest_edge": 64}).save_pretrained(folder)
+
+
+def small_detr(folder: Path) -> None:
+    """A detector with a convolutional backbone and queries."""
+    config = DetrConfig(
+        use_timm_backbone=False,
+        use_pretrained_backbone=False,
+        backbone=None,
+        backbone_config=ResNetConfig(out_features=["stage4"], **STAGES),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        num_queries=8,
+        **NAMES,
+    )
+    DetrForObjectDetection(config).save_pretrained(folder)
+    DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 96}).save_pretrained(folder)
+
+
+def small_rt_detr(folder: Path) -> None:
+    """A detector that sees three scales."""
+    stages = ["stage2", "stage3", "stage4"]
+    config = RTDetrConfig(
+        backbone_config=RTDetrResNetConfig(layer_type="basic", out_features=stages, **STAGES),
+        encoder_hidden_dim=16,
+        encoder_in_channels=[8, 16, 16],
+        encoder_ffn_dim=16,
+        encoder_attention_heads=2,
+        d_model=16,
+        decoder_layers=1,
+        decoder_in_channels=[16, 16, 16],
+        decoder_ffn_dim=16,
+        num_queries=8,
+        num_denoising=0,
+        **NAMES,
+    )
+    RTDetrForObjectDetection(config).save_pretrained(folder)
+    RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A folder with a detector of some thousand weights, which guesses."""
+    folder = tmp_path_factory.mktemp("detector")
+    torch.manual_seed(0)
+    small_yolos(folder)
     return folder
 
 
-def test_a_detector_keeps_the_interface(detector):
-    check_engine(engine_called("hugging_face", str(detector), None))
+@pytest.mark.parametrize("written", [small_yolos, small_detr, small_rt_detr])
+def test_a_detector_keeps_the_interface(written, tmp_path):
+    torch.manual_seed(0)
+    written(tmp_path)
+    check_engine(engine_called("hugging_face", str(tmp_path), None))
+    assert engine_called("hugging_face", str(tmp_path), 0.0).find(page(PICTURE)).boxes, "it guesses boxes"
 
 
 def test_labels_of_pictures_become_boxes(detector):

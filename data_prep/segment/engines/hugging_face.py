@@ -145,10 +145,13 @@ def _finding(boxes: list[FoundBox]) -> Finding:
 def _loaded(model: str) -> tuple[Any, Any]:
     try:
         from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        from transformers.utils import logging
     except ModuleNotFoundError as error:
         raise MissingRequirement(
             f"the package '{error.name}' is not installed", remedy="pip install transformers torch"
         ) from error
+    # The verb has a progress bar of its own.
+    logging.disable_progress_bar()
     try:
         processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)
         # Pickled weights can run code: only safetensors are read.

@@ -21,6 +21,11 @@ function changed(page) {
 function listBox(page, rect, row) {
   const select = choice("box-kinds", rect.getAttribute("class"));
   row.querySelector(".kind").replaceChildren(select);
+  // Of many boxes, the one is drawn thick whose row has the pointer or the focus.
+  for (const [event, on] of [["pointerenter", true], ["focusin", true], ["pointerleave", false], ["focusout", false]]) {
+    row.addEventListener(event, () => rect.toggleAttribute("data-now", on));
+  }
+  rect.addEventListener("click", () => select.focus());
   select.addEventListener("change", () => {
     rect.setAttribute("class", select.value);
     rect.style.display = select.value ? "" : "none";
