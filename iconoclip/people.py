@@ -231,6 +231,8 @@ def _first_name_first(name: str) -> str:
     is_surname = is_surname or any(known.fullmatch(last) for known in (_SPANISH_SURNAMES, _CAPITAL_PARTICLE))
     # "anoniem, Nederland" is nobody's name.
     is_surname = is_surname and not _ANONYMOUS.match(last)
+    if comma and (firm := _FIRM.fullmatch(first)):
+        return f"{firm[1]} {last} {firm[2]}"
     if comma and _CJK.fullmatch(last) and _CJK.fullmatch(first):
         return last + first
     is_inverted = comma and is_surname and "," not in first and len(first.split()) <= 5
@@ -313,6 +315,11 @@ _NO_MASTER: Final = re.compile(
     r"|madrid|valencia|kyoto|edo|tabriz|shiraz|herat|isfahan|bukhara|baghdad|novgorod|moscow|crete|kangra|mughal|arts?|fine"
     r"|design|applied|music|medicine|law|oriental|mines|botany|drawing|engraving|beaux-arts)\b",
     re.IGNORECASE,
+)
+# "Powell, James & Sons"
+_FIRM: Final = re.compile(
+    r"([^,&]{2,60}?)\s+((?:&|and|und|et|en|y|e)\s+(?:Sons?|Söhne|Sohn|Fils|Brothers?|Bros|Zoon|Zonen|Figli|Hijos|Co|Cie"
+    r"|Comp|Company)\b.{0,20})"
 )
 _CJK: Final = re.compile(r"[\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 # "喜多川歌麿筆", "安藤広重 [画]", "夏目漱石著": who painted or wrote, behind the name.

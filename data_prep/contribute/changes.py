@@ -96,9 +96,11 @@ class Changes:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Date):
-        span = f"{value.earliest} to {value.latest}" if value.earliest is not None else "not read"
-        return f"'{_short(value.text or '')}' ({span})"
-    return _short(", ".join(value) if isinstance(value, tuple) else str(value or "none")) or "none"
+        is_read = value.earliest is not None or value.latest is not None
+        first, last = ("..." if year is None else year for year in (value.earliest, value.latest))
+        return f"'{_short(value.text or '')}' ({f'{first} to {last}' if is_read else 'not read'})"
+    # Inverted names contain commas.
+    return _short("; ".join(value) if isinstance(value, tuple) else str(value or "none")) or "none"
 
 
 def _short(text: str) -> str:

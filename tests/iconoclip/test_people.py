@@ -170,6 +170,7 @@ PEOPLE = {
     "Lawrence, Robert French, 1841-1932 (photographer)": ("Robert French Lawrence", "photographer"),
     "Thomas Moran, born Bolton, England 1837-died Santa Barbara, CA 1926": ("Thomas Moran", None),
     "Asbjørnsen, P. Chr. (1812-1885)": ("P. Chr. Asbjørnsen", None),
+    "Powell, James & Sons (maker)": ("James Powell & Sons", "artist"),
     "Merian, Matthäus (d.Ä.)": ("Matthäus Merian (d.Ä.)", None),
     "École de Fontainebleau": ("École de Fontainebleau", None),
     "School of Fontainebleau": ("School of Fontainebleau", None),

@@ -27,3 +27,15 @@ def test_a_rare_kind_of_change_has_an_example_among_many_of_another_kind() -> No
     assert examples.count("a marsh") == 1
     assert examples.count("left out: no picture") == 1
     assert examples.count("creators: none -> Anna Fenn") == NUM_EXAMPLES - 2
+
+
+def test_open_dates_and_inverted_names_are_shown_as_they_are() -> None:
+    record = next(ShardSet(SET).records()).model_copy(update={"date": None, "creators": ()})
+    changes = Changes()
+    makers = ("Bol, Ferdinand", "Flinck, Govert")
+    changes.add(record, record.model_copy(update={"date": parse_date("before 1917"), "creators": makers}))
+    changes.add(record, record.model_copy(update={"date": parse_date("after 1600")}))
+    changes.add(record, record.model_copy(update={"date": parse_date("Paris")}))
+    summary = changes.summary()
+    for shown in ("(... to 1917)", "(1600 to ...)", "'Paris' (not read)", "Bol, Ferdinand; Flinck, Govert"):
+        assert shown in summary
