@@ -42,6 +42,22 @@ _NARROWED: Final = re.compile(
     rf"(?P<date>.{{4,}}?)[\s,;]+(?:(?P<before>{patterns.any_of(words.BEFORE)})|(?P<after>{patterns.any_of(words.AFTER)}))"
     rf"\s+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?(?P<year>\d{{4}})"
 )
+# "circa 1800 (+/- 10 years)", "um 1480 (± 5 Jahre)"
+_TOLERANCE: Final = re.compile(
+    rf"{_YEAR},?\s*(?:\+\s*/?\s*-|±)\s*(?P<years>\d{{1,3}})(?!\d)\s*[^\W\d_]{{0,8}}\.?"
+)
+
+
+def with_tolerance(text: str) -> Span | None:
+    """`circa 1800 (+/- 10 years)`: the years around one."""
+    match = _TOLERANCE.fullmatch(text)
+    return (
+        interval(int(match["year"]) - int(match["years"]), int(match["year"]) + int(match["years"]))
+        if match
+        else None
+    )
+
+
 # "13th century, second quarter (c. 1240-50)": years behind a century without any.
 _YEARS_BEHIND: Final = re.compile(
     rf"(?P<date>[^\d]*(?:\d{{1,2}}(?!\d)[^\d]*)+?)[\s,;]+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?"

@@ -35,6 +35,8 @@ _SCRIBAL = re.compile(rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})\s*(?P<par
 _SCRIBAL_PART = re.compile(
     rf"(?<!\w)s(?:aec|ec)?\.?\s*(?P<number>{_ROMAN})(?:\s*(?P<part>[1-4])/(?P<of>[2-4])(?![\d/])|(?P<half>[¹²]))"
 )
+# "C17", "late C18th": British museums.
+_BRITISH_CENTURY = re.compile(r"(?<![\w.])c(1\d|20|21|[5-9])(?:th|st)?(?![\w/.-])")
 _FRACTIONS: Final = {"2": "half", "3": "third", "4": "quarter"}
 _PARTS_IN_LATIN: Final = {"in": "beginning", "med": "mid", "ex": "end"}
 # Swedish 1700-talet, Danish 1700-tallet, Finnish 1700-luku.
@@ -72,6 +74,7 @@ def translated(text: str) -> str:
     text = _DECADES_AFTER.sub(r"\1s to \2s", text)
     text = _SCRIBAL.sub(lambda match: f"{_PARTS_IN_LATIN[match['part']]} {match['number']} century", text)
     text = _SCRIBAL_PART.sub(_part_of_century, text)
+    text = _BRITISH_CENTURY.sub(r"\1th century", text)
     text = _CJK_CENTURY.sub(_century_of, text)
     text = _CJK_DECADE.sub(r"\1s", text)
     text = _CJK_DATE.sub(_iso_of, text)

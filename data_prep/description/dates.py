@@ -13,19 +13,12 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from data_prep.description import date_open
 from data_prep.description import date_patterns as patterns
 from data_prep.description import date_words as words
 from data_prep.description.date_eras import without_eras
 from data_prep.description.date_number_words import in_figures
 from data_prep.description.date_numerals import LAST_YEAR, number, old_numerals
-from data_prep.description.date_open import (
-    narrowed,
-    open_day,
-    open_period,
-    open_range,
-    open_year,
-    years_within,
-)
 from data_prep.description.date_spans import Span, edtf_year, interval, parts_of_century, since, until
 from data_prep.description.date_translation import translated
 from iconoclip.record import Date
@@ -360,7 +353,7 @@ def _century_or_year(text: str) -> Span | None:
 
 def _open_period(text: str) -> Span | None:
     """`before the 16th century`, `nach dem 15. Jh.`"""
-    return open_period(text, lambda rest: _two_centuries(rest) or _century(rest) or _decade(rest))
+    return date_open.open_period(text, lambda rest: _two_centuries(rest) or _century(rest) or _decade(rest))
 
 
 def _years_within(text: str) -> Span | None:
@@ -378,13 +371,14 @@ def _years_within(text: str) -> Span | None:
 
 # Tried in this order; the first one that can read the text decides.
 _READERS: tuple[Callable[[str], Span | None], ...] = (
-    open_range,
-    lambda text: narrowed(text, _first_read),
-    lambda text: years_within(text, _century),
+    date_open.open_range,
+    date_open.with_tolerance,
+    lambda text: date_open.narrowed(text, _first_read),
+    lambda text: date_open.years_within(text, _century),
     _iso,
     _span_from_bc,
     _open_period,
-    lambda text: open_day(text, _day),
+    lambda text: date_open.open_day(text, _day),
     _unspecified,
     _one,
     _decade_in_century,
@@ -393,7 +387,7 @@ _READERS: tuple[Callable[[str], Span | None], ...] = (
     _decade,
     _before_christ,
     _day,
-    open_year,
+    date_open.open_year,
     _range,
     old_numerals,
     _years_within,

@@ -89,7 +89,7 @@ _LETTER_NUMBER = re.compile(r"[א-ת]{1,3}[\"״׳'][א-ת]?(?![א-ת])|[α-ω]{1
 _HEBREW_NUMBER = re.compile(r"(?=[א-ת])[ק-ת]?(?:ט[וז]|[י-צ]?[א-ט]?)")
 _WORD = re.compile(r"\d{1,8}-[^\W\d_]{1,3}(?![^\W_])|[^\W_]+")
 _NUMBER = re.compile(
-    r"\d{1,8}(?:[^\W\d]{0,2}|ere|eme|ste|tes|ter)|\d{1,8}-[^\W\d]{1,3}|\d{1,8}[a-z]?\d?[rv]?[a-d]?|[rv]\d{1,6}"
+    r"\d{1,8}(?:[^\W\d]{0,2}|ere|eme|ste|tes|ter)|\d{1,8}-[^\W\d]{1,3}|\d{1,8}[a-z]?\d?[rv]?[a-d]?|[rv]\d{1,8}"
     r"|[a-z]{1,2}\d{1,6}[rv]?[ab]?"
     r"|c{0,3}(?:x[cl]|l?x{0,4})(?:ix|iv|v?i{1,4}|v)[rv]?|c{0,3}(?:x[cl]|lx{0,4}|x{1,4})[rv]?|c{0,3}l?x{0,4}v?i{0,3}j[rv]?"
 )
