@@ -57,6 +57,7 @@ FIRST_BYTES = (
         "an HTML page, such as the page of a login or of an error",
         "download the file itself, logged in where the site asks for it (`hf download`)",
     ),
+    Row(rb"\s*<\?xml.{0,200}<net ", "foreign", "an OpenVINO graph, for inference", PYTORCH),
     Row(rb"\s*<\?xml|\s*<Error>", "damaged", "an XML document, such as the error of a storage", AGAIN),
     Row(
         rb"GGUF|ggml|lmgg|tjgg|fmgg",
@@ -71,6 +72,7 @@ FIRST_BYTES = (
         "give the PyTorch weights that it was exported from",
     ),
     Row(rb"\x89HDF\r\n\x1a\n", "foreign", "a Keras or TensorFlow file (HDF5)", PYTORCH),
+    Row(rb"ftrt", "foreign", "a TensorRT engine, for inference", PYTORCH),
     Row(rb"....TFL3", "foreign", "a TensorFlow Lite file", PYTORCH),
     Row(rb"....ET1\d", "foreign", "an ExecuTorch program", PYTORCH),
     Row(rb"[\x81-\x8f](?:[\xa1-\xbf]|\xd9.)[A-Za-z_]{3}", "foreign", "Flax weights (msgpack)", PYTORCH),

@@ -39,7 +39,19 @@ OTHER_WEIGHTS = {
     "model.onnx": "ONNX",
     "onnx/*.onnx": "ONNX",
     "*.gguf": "llama.cpp (GGUF)",
+    "openvino_model.xml": "OpenVINO",
+    "weights.npz": "MLX",
+    "*.engine": "TensorRT",
 }
+# What ends like weights, and is none.
+NO_WEIGHTS = (
+    "training_args.bin",
+    "optimizer.bin",
+    "optimizer.pt",
+    "scheduler.bin",
+    "scheduler.pt",
+    "scaler.pt",
+)
 # Part 1 of 2 and so on, as transformers and open_clip name them.
 PIECES = "*-0*-of-0*.*"
 QUANTISED_REMEDY = "give the model from before, in float32, float16 or bfloat16"
@@ -108,6 +120,9 @@ def of_folder(folder: Path) -> Found:
     if others := _other_weights(folder):
         what = f"a folder of weights for {others} alone"
         return Found("foreign", what, "give the folder with the PyTorch weights they were made from")
+    if (weights := weights_in(folder)) is not None:
+        remedy = f"give its architecture as the model's name, and {weights.name} as `pretrained`"
+        return Found("foreign", "a folder of weights without the config of a model", remedy)
     return Found(
         "absent",
         f"no model directory here: neither {OPEN_CLIP_CONFIG} nor {TRANSFORMERS_CONFIG}",
@@ -146,7 +161,10 @@ def weights_in(folder: Path) -> Path | None:
         if (folder / name).is_file():
             return folder / name
     others = [path for ending in ("safetensors", "bin", "pt", "pth") for path in folder.glob(f"*.{ending}")]
-    others = [path for path in others if path.name != "training_args.bin"]
+    # OpenVINO's are next to a graph of the same name.
+    others = [
+        path for path in others if path.name not in NO_WEIGHTS and not path.with_suffix(".xml").is_file()
+    ]
     return others[0] if len(others) == 1 else None
 
 

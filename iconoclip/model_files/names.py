@@ -46,11 +46,6 @@ NAMES = (
         (r"^iconoclip$", r"^pytorch-lightning_version$"),
     ),
     Row(
-        "a Lightning checkpoint",
-        "save its model alone, with `torch.save(module.model.state_dict(), FILE)`, and give FILE",
-        (r"^pytorch-lightning_version$",),
-    ),
-    Row(
         "a checkpoint of DeepSpeed",
         "collect its weights into one file with the zero_to_fp32.py in its folder, and give that",
         (r"^(ds_version|ds_config|zero_stage)$",),
@@ -172,6 +167,11 @@ CLIP = (
     (r"(^|/)img/", r"(^|/)txt/"),
 )
 AFTER_CLIP = (
+    Row(
+        "a Lightning checkpoint without the two towers of a CLIP model",
+        BOTH,
+        (r"^pytorch-lightning_version$",),
+    ),
     Row(
         "the image tower of a CLIP model, without its text tower",
         BOTH,

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from iconoclip.model_files.first_bytes import AGAIN, NUM_BYTES, by_first_bytes
+from iconoclip.model_files.first_bytes import AGAIN, NUM_BYTES, PYTORCH, by_first_bytes
 from iconoclip.model_files.folders import of_folder
 from iconoclip.model_files.found import Found
 from iconoclip.model_files.names import QUANTISED, by_names
@@ -129,7 +129,8 @@ def _of_text(path: Path, head: bytes) -> Found:
         return _of_json(path)
     if b"\x00" not in head and all(byte >= 0x20 or byte in b"\t\r\n" for byte in head):
         return Found("damaged", "a text file", AGAIN)
-    return Found("damaged", f"a file of an unknown kind (it starts with {head[:8].hex(' ')})", AGAIN)
+    what = f"a file of an unknown kind (it starts with {head[:8].hex(' ')})"
+    return Found("damaged", what, f"{PYTORCH}; if it is one of these, {AGAIN}")
 
 
 def _of_json(path: Path) -> Found:

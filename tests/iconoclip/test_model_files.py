@@ -102,10 +102,13 @@ FILES = (
         "iconoclip export RUN",
     ),
     (
-        saved({"pytorch-lightning_version": "2", "state_dict": state("model.visual.proj", "model.text.w")}),
-        "a Lightning checkpoint",
-        "model.state_dict()",
+        saved({"pytorch-lightning_version": "2", "state_dict": state("model.conv.weight")}),
+        "a Lightning checkpoint without the two towers",
+        "image tower and a text tower",
     ),
+    (b"ftrt" + bytes(64), "a TensorRT engine", "model.safetensors"),
+    (b"<?xml version='1.0'?>\n<net name='clip' version='11'>", "an OpenVINO graph", "model.safetensors"),
+    (b"\x78\x9c\xfe" + bytes(range(64)), "of an unknown kind", "model.safetensors"),
     (safetensors([*CLIP_NAMES, "visual.proj.SCB"]), "weights were quantised", "float32"),
     (safetensors([*CLIP_NAMES, "visual.proj.quant_state.bitsandbytes__nf4"]), "quantised", "float32"),
     (saved(state(*CLIP_NAMES, "visual.fc._packed_params.dtype")), "weights were quantised", "float32"),
@@ -175,6 +178,12 @@ READABLE = (
     (saved(state(*CLIP_NAMES)), "torch"),
     (saved({"epoch": 3, "state_dict": state(*(f"module.{name}" for name in CLIP_NAMES))}), "torch"),
     (saved(state(*CLIP_NAMES), is_old=True), "torch"),
+    (
+        saved(
+            {"pytorch-lightning_version": "2", "state_dict": state(*(f"model.{one}" for one in CLIP_NAMES))}
+        ),
+        "torch",
+    ),
     (arrays("params/img/embedding/kernel", "params/txt/head/bias"), "npz"),
     (b'{"weight_map": {"visual.proj": "a", "text.proj": "b"}}', "sharded"),
     # The first byte of this header's length is that of "{".
@@ -218,6 +227,17 @@ FOLDERS = (
     ({"latest": "global_step10", "global_step10": {}}, "checkpoints of DeepSpeed", "zero_to_fp32.py"),
     ({"model.safetensors": {}, "random_states_0.pkl": {}}, "a checkpoint of accelerate", "pretrained"),
     ({"config.json": {"model_type": "clip"}, "trainer_state.json": {}}, "one tower", "vision_config"),
+    ({"model.safetensors": {}, "README.md": {}}, "without the config of a model", "model.safetensors as"),
+    (
+        {"open_clip_config.json": {}, "openvino_model.xml": {}, "openvino_model.bin": {}},
+        "only those for OpenVINO",
+        "model.safetensors",
+    ),
+    (
+        {"open_clip_config.json": {}, "optimizer.pt": {}, "scheduler.pt": {}},
+        "holds no weights for PyTorch",
+        "model.safetensors",
+    ),
     ({"params.txt": {}, "checkpoints": {}}, "a run of open_clip's training", "checkpoints/"),
     (
         {"open_clip_config.json": LFS, "model.safetensors": {}},

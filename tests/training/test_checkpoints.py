@@ -95,6 +95,38 @@ def test_open_clips_own_checkpoints_of_any_age(plain: tuple[Path, LoadedModel], 
     same(half, loaded, atol=5e-3)
 
 
+def test_checkpoints_of_programs_of_ones_own(
+    plain: tuple[Path, LoadedModel], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, loaded = plain
+    state, file = loaded.model.state_dict(), tmp_path / "weights.pt"
+    kinds: list[Any] = [
+        # Lightning's, where the module held the model next to its loss, and timm's average.
+        {
+            "pytorch-lightning_version": "2.1",
+            "state_dict": {f"clip.{name}": one for name, one in state.items()}
+            | {"loss.bias": torch.zeros(1)},
+        },
+        {"ema": state},
+    ]
+    for value in kinds:
+        torch.save(value, file)
+        same(load_model(str(path), pretrained=str(file)), loaded)
+    assert "outside of the model 'clip.' in the file of weights: 1 of its tensors, such as loss.bias" in (
+        capsys.readouterr().err
+    )
+    # A student and its teacher: nobody says which one is meant.
+    torch.save({f"{one}.{name}": value for one in ("a", "b") for name, value in state.items()}, file)
+    with pytest.raises(BadInput, match="do not fit the model"):
+        load_model(str(path), pretrained=str(file))
+    # What torch wrote, by the name of another format.
+    torch.save(state, tmp_path / "renamed.safetensors")
+    same(load_model(str(path), pretrained=str(tmp_path / "renamed.safetensors")), loaded)
+    torch.save({name: value.numpy() for name, value in state.items()}, file)
+    with pytest.raises(BadInput, match="arrays of NumPy by name"):
+        load_model(str(path), pretrained=str(file))
+
+
 def test_positions_are_interpolated_as_open_clip_does(
     plain: tuple[Path, LoadedModel], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 
 from torch import nn
@@ -44,7 +45,35 @@ def unwrapped(state: State) -> State:
         state = {name.replace(wrapper, ""): tensor for name, tensor in state.items()}
     while prefix := _outer(state):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
+    return _of_the_model(state)
+
+
+def _of_the_model(state: State) -> State:
+    """The part of the state that has the two towers, where they have a prefix that the rest has not: the
+    module that was trained held the model next to its loss, or to layers of its own.
+    """
+    if any(name.startswith("visual.") for name in state):
+        return state
+    prefixes = {
+        name[: found.end()] for name in state if (found := re.match(r"(?:\w+\.)*?(?=visual\.)", name))
+    }
+    with_text = [
+        one
+        for one in prefixes
+        if any(name.startswith((f"{one}token_embedding.", f"{one}text.")) for name in state)
+    ]
+    # Of two models nobody says which one is meant.
+    if len(with_text) != 1:
+        return state
+    others = [name for name in state if not name.startswith(with_text[0])]
+    if others:
+        print(
+            f"not loaded, because they are outside of the model '{with_text[0]}' in the file of weights: "
+            f"{len(others)} of its tensors, such as {others[0]}",
+            file=sys.stderr,
+        )
+    size = len(with_text[0])
+    return {name[size:]: tensor for name, tensor in state.items() if name.startswith(with_text[0])}
 
 
 def _outer(names: Iterable[str]) -> str | None:

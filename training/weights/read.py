@@ -20,7 +20,7 @@ from iconoclip.model_files import recognise
 from iconoclip.model_files.folders import read_config
 from iconoclip.model_files.names import by_names
 from iconoclip.model_files.recognise import MAX_INDEX_BYTES
-from training.weights.harmless import harmless_types
+from training.weights.harmless import Ignored, harmless_types
 from training.weights.torchscript import read_torchscript
 
 State = dict[str, Tensor]
@@ -29,7 +29,7 @@ MODELS = ("open_clip.", "clip.", "timm.", "torch.nn.", "torchvision.", "transfor
 # Where programs put the weights in a checkpoint, in the order in which they are tried.
 PLACES = (
     "state_dict", "model_state_dict", "model", "module", "net", "params", "ema_state_dict", "state_dict_ema",
-    "model_ema",
+    "model_ema", "ema",
 )  # fmt: skip
 # Programs put one checkpoint into another: the weights are in a place within a place.
 DEEPEST_PLACE = 3
@@ -108,6 +108,10 @@ def _read_torch(path: Path) -> Any:
     # torch warns of the age of a file, which is why it is read so carefully.
     with harmless_types(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # torch takes the ending of a path for its format.
+        if path.suffix == ".safetensors":
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
         # Mapped, so that an optimizer's state is not read; older files cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
@@ -134,6 +138,12 @@ def _only_tensors(found: Any, path: Path) -> State:
     state = _place_of_weights(found, DEEPEST_PLACE) or {}
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
+        if isinstance(found, Mapping) and all(isinstance(value, Ignored) for value in found.values()):
+            raise BadInput(
+                "the file holds arrays of NumPy by name, not tensors of torch",
+                where=path,
+                remedy="save `{name: torch.from_numpy(array)}` of it with torch.save(), and give that file",
+            )
         keys = [str(key) for key in found][:5] if isinstance(found, Mapping) else []
         shown = f": it begins with {', '.join(keys)}" if keys else f": it is a {type(found).__name__}"
         raise BadInput(
