@@ -207,9 +207,17 @@ class InstitutionProfile(Config):
             return field, None
         if match := _LANGUAGE_SUFFIX.match(name):
             return self._field_by_label.get(match[1], "ignore"), match[2]
-        # "Artist / Creator", "Titel / Title": all of its names mean the same field.
-        fields = {self._field_by_label.get(normal_label(part), "ignore") for part in _OF_A_LABEL.split(name)}
-        return (fields.pop() if len(fields) == 1 else "ignore"), None
+        return self._field_of_names(name), None
+
+    def _field_of_names(self, name: str) -> TextField:
+        """The field of a label of several names, if they mean the same: "Artist / Creator", "Titel / Title".
+
+        Where a label repeats itself in several languages ("Titel | 書名 | Title"), one known name is enough.
+        """
+        parts = [normal_label(part) for part in _OF_A_LABEL.split(name)]
+        known = [self._field_by_label[part] for part in parts if part in self._field_by_label]
+        is_clear = len(set(known)) == 1 and (len(known) == len(parts) or "|" in name)
+        return known[0] if is_clear else "ignore"
 
     def manifest_of(self, address: str) -> str | None:
         """The manifest of the object at `address`, if the profile has a rule for it."""
