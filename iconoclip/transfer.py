@@ -148,9 +148,10 @@ def _file_system(
         system, path = url_to_fs(
             address, **(_web_options(connect_seconds, silence_seconds) if is_web else {})
         )
-    except (ImportError, ValueError) as error:
+    # Some readers need more than a Python package: that of hdfs:// looks for Java, in many places.
+    except (ImportError, ValueError, OSError) as error:
         raise MissingRequirement(
-            f"such addresses cannot be read: {error}",
+            f"such addresses cannot be read: {' '.join(str(error).split())[:200]}",
             where=address,
             remedy="install the fsspec reader it names, e.g. gcsfs",
         ) from error

@@ -71,6 +71,7 @@ def odd_tar(path: Path) -> Record:
         {"jpg": good, "json": json.loads(record.model_dump_json())},
         {"jpg": good, "json": json.loads(test_record.model_dump_json())},
         {"jpg": good, "json": json.loads(closed.model_dump_json())},
+        {"input.jpg": good, "outputs.txt": "its only text"},
         {
             "jpg": good,
             "en.txt": "an oak",
@@ -109,7 +110,7 @@ def test_what_tars_lack_is_counted_and_never_trained_on(
         ("und", "plain"): "caption", ("en", "a title"): "caption", ("de", "eins"): "caption",
         ("de", "zwei"): "caption", ("fr", "un"): "caption", ("und", "unicorn"): "class",
         ("und", "two images"): "caption", ("en", "from a set"): "blazon", ("fr", "d'un lot"): "blazon",
-        ("en", "an oak"): "caption", ("pt-BR", "um carvalho"): "caption",
+        ("und", "its only text"): "caption", ("en", "an oak"): "caption", ("pt-BR", "um carvalho"): "caption",
     }  # fmt: skip
     assert record.key in samples.keys.to_pylist()
     assert samples.left_out == {
@@ -150,7 +151,14 @@ def test_tars_without_a_usable_sample_say_why(make_config: MakeConfig, tmp_path:
         ([image, ("a.cls", b"7")], "a class whose name is not in class_names", "class_names"),
         ([image, ("a.json", b'{"alt_text": "red"}')], "none of the caption_keys", "caption_keys"),
         ([image, ("b.txt", b"red")], "1: no caption; 1: no image", "--sort=name"),
-        ([(f"v1.{name}", data) for name, data in (image, text)], "a dot within the name", "no dot"),
+        (
+            [(f"v1.{number}{name}", data) for number in "12" for name, data in (image, text)],
+            "a dot within the name",
+            "no dot",
+        ),
+        ([("a.heic", good), text], "no image", "jpg, jpeg, png"),
+        ([("a.jpg", b"<html>404"), text], "cannot be decoded", "an error page"),
+        ([image, ("a.txt", "écu".encode("latin1"))], "not UTF-8", "iconv"),
         ([image], "no caption", "KEY.txt"),
     ]
     for number, (content, reason, remedy) in enumerate(contents):

@@ -45,6 +45,7 @@ from iconoclip.record import sample_key
 from iconoclip.rights import POLICY_VERSION, judge, terms
 from iconoclip.shardset import MANIFEST_NAME, Shard, ShardSet
 from iconoclip.shardset_reference import ReferenceSetWriter
+from iconoclip.tar_lists import IMAGES
 from iconoclip.vocabulary import PolicyName
 from training.data.numbers import text_numbers
 from training.data.seen_numbers import SeenNumbers
@@ -55,7 +56,9 @@ from training.data.tar_rows import (
     NO_CAPTION_KEY,
     NO_CLASS,
     NO_IMAGE,
+    NO_PICTURE,
     NO_TAR,
+    NO_UTF8,
     Row,
     TarContent,
     TarSettings,
@@ -72,6 +75,9 @@ REMEDIES: Final = {
     NO_CLASS: "give the file with the names of the classes as `class_names`",
     NO_CAPTION_KEY: "name the keys of the JSON that hold captions as `caption_keys`",
     DOTS: "pack the tars with names that have no dot but the one before their ending",
+    NO_IMAGE: f"pack the tars with images in one of these formats, each with its text: {', '.join(IMAGES)}",
+    NO_PICTURE: f"look at one of them: it may be an error page, or is none of {', '.join(IMAGES)}",
+    NO_UTF8: "write the texts in UTF-8 (`iconv -f LATIN1 -t UTF-8`), and pack the tars again",
 }
 # Ranks of a machine wait for the one that reads the tars, however long that takes.
 SECONDS_TO_WAIT: Final = 7 * 86_400.0
@@ -283,7 +289,10 @@ def _remedy(left_out: Counter[str]) -> str:
     found = left_out.most_common(1)
     reason = found[0][0] if found else ""
     if reason in (NO_CAPTION, NO_IMAGE) and left_out[NO_CAPTION] == left_out[NO_IMAGE]:
-        return "the members of a sample must follow each other: pack the tar with `tar --sort=name`"
+        return (
+            "a sample's image and text have the same path but for the ending, and follow each other: pack "
+            "the tar from one folder with `tar --sort=name`"
+        )
     if reason.startswith(NO_TAR):
         return "download the tars again, as plain .tar files"
     return REMEDIES.get(

@@ -41,6 +41,8 @@ NO_CAPTION_KEY: Final = "no caption: the JSON has none of the caption_keys"
 # By webdataset's rule, what follows the first dot in a file's name is its ending.
 DOTS: Final = "no caption: a dot within the name, which begins its ending"
 NO_IMAGE: Final = "no image"
+NO_PICTURE: Final = "an image that cannot be decoded"
+NO_UTF8: Final = "text that is not UTF-8"
 OTHER_TEXT: Final = "a further text of one sample, whose ending is neither .txt nor a language before it"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
 # The tags of ISO 639-1: three letters before `.txt` are rather a word, such as `alt` or `raw`.
@@ -170,13 +172,19 @@ def _row(sample: Mapping[str, Any], descriptor: int, settings: TarSettings, left
         with refusing(), open_image(data, max_pixels=MAX_PIXELS) as image:
             width, height = image.size
     except ImageRefused:
-        raise _Unusable("an image that cannot be decoded") from None
+        raise _Unusable(NO_PICTURE) from None
     facts = _metadata(sample.get("json"), descriptor)
     captions = _captions(sample, facts, descriptor, settings)
+    others = [ending for ending in sample if ending.endswith(".txt") and not _language_of(ending)]
+    # `input.jpg` with `outputs.txt`: one text can only be the caption of one image.
+    is_only_text = not captions and len(images) == len(others) == 1
+    if is_only_text:
+        captions = _captions({"txt": sample[others[0]]}, facts, descriptor, settings)
     if not captions:
         raise _Unusable(_why_no_caption(sample, images, facts))
     left_out["a second image of one sample"] += len(images) - 1
-    left_out[OTHER_TEXT] += sum(ending.endswith(".txt") and not _language_of(ending) for ending in sample)
+    if not is_only_text:
+        left_out[OTHER_TEXT] += len(others)
     return {
         "name": sample["__key__"],
         "offset": place.offset,
@@ -311,7 +319,7 @@ def _text(place: _Place | None, descriptor: int) -> str | None:
     try:
         return os.pread(descriptor, place.size, place.offset).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise _Unusable("text that is not UTF-8") from None
+        raise _Unusable(NO_UTF8) from None
 
 
 def _clean(text: str) -> str:
