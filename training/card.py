@@ -64,7 +64,7 @@ def _data(provenance: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     sets = "\n".join(map(_set, provenance["shardsets"]))
     parts = [
         f"{data['num_samples']:,} samples, all of them allowed for training under the rights policy "
-        f"`{data['policy']}`.\n",
+        f"`{data['policy']}`.",
         sets,
         _table("institution", "samples", data["by_institution"]),
         _languages(data),
@@ -166,7 +166,7 @@ def _scores(provenance: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]])
 
 def _evaluated(found: Mapping[str, Any]) -> str:
     sets = ", ".join(f"`{one['name']}` (SHA-256 `{one['digest'][:16]}…`)" for one in found["shardsets"])
-    opening = f"On {found['num_images']:,} images of {sets}, {found['split']}  split; 95 % intervals."
+    opening = f"On {found['num_images']:,} images of {sets}, {found['split']} split; 95 % intervals."
     rows = []
     for language, entry in found["languages"].items():
         for direction in ("text_to_image", "image_to_text"):

@@ -76,6 +76,14 @@ def _neither_run_nor_model(path: Path) -> MissingRequirement:
     return MissingRequirement("no run here: there is no such folder", where=path, remedy=remedy)
 
 
+def _name_of(run: RunDir) -> str:
+    """What its model is called in the card. In a chain each run has the name of its step; the folder around
+    it is that of the whole.
+    """
+    folder = run.folder.resolve()
+    return folder.parent.name if folder.name == "train" else folder.name
+
+
 def _may_be_model(path: Path) -> bool:
     """Whether this is a model, lacks only its weights, or names a model of a hub or weights of open_clip."""
     has_config = any((path / name).is_file() for name in (CONFIG_NAME, TRANSFORMERS_CONFIG))
@@ -131,7 +139,7 @@ def _write(
     write_companions(train.model.name, Changes(image_size=train.model.image_size), folder)
     data = json.loads(run.data_path.read_text())
     provenance = {
-        "run": run.folder.name,
+        "run": _name_of(run),
         "step": checkpoint["iconoclip"]["step"],
         "source": source,
         "config_digest": job["config_digest"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +36,16 @@ def test_no_licence_is_assumed_and_a_given_one_is_stated(run: TrainConfig, tmp_p
     assert 'language: ["en", "fr"]' in card
     export(ExportConfig(run_dir=run.run_dir, out=tmp_path / "model", licence="CC-BY-4.0"))
     card = (tmp_path / "model" / "README.md").read_text()
+    assert "\n# run\n" in card
     assert "license: cc-by-4.0\n" in card
     assert "The weights: CC-BY-4.0. No picture it was trained on asks for attribution." in card
+
+
+def test_the_model_of_a_chain_is_called_as_the_chain(run: TrainConfig, tmp_path: Path) -> None:
+    """There the run has the name of its step."""
+    shutil.copytree(run.run_dir, tmp_path / "armorial" / "train")
+    export(ExportConfig(run_dir=tmp_path / "armorial" / "train", out=tmp_path / "model"))
+    assert "\n# armorial\n" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_the_card_takes_the_scores_of_this_model_alone(run: TrainConfig, tmp_path: Path) -> None:
@@ -52,6 +61,7 @@ def test_the_card_takes_the_scores_of_this_model_alone(run: TrainConfig, tmp_pat
     assert f"| en, text to image | {value['value']:.3f} ({value['low']:.3f}–{value['high']:.3f}) |" in card
     assert "| fr, north |" in card
     assert "On 10 images of `north`" in card
+    assert "val split; 95 % intervals" in card
     with pytest.raises(BadInput, match="of another model"):
         export(
             ExportConfig(
