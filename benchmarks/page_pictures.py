@@ -29,7 +29,7 @@ from data_prep.page_text.hocr import read_hocr
 from data_prep.segment.engines.choose import engine_called
 from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine
 from iconoclip.page_layout.findings import Finding, FoundBox
-from iconoclip.page_layout.kinds import GRAPHIC_KINDS
+from iconoclip.page_layout.kinds import BOX_KINDS, GRAPHIC_KINDS
 from iconoclip.page_layout.measure import box_score
 from iconoclip.page_layout.table import Measured, as_markdown, kinds_as_markdown, rows_of
 from iconoclip.pictures import ImageRefused, decode
@@ -108,9 +108,10 @@ def measure(engine: PageEngine, pages: list[Page], workers: int) -> list[Measure
             print(f"{page.path}: {error}")
             return Finding("blank", 0.0)
 
-    start, busy = time.perf_counter(), time.process_time()
+    # User and system time of this process and of those that it started, such as Tesseract.
+    start, busy = time.perf_counter(), sum(os.times()[:4])
     findings = list(side_by_side(pages, found, workers))
-    took, used = time.perf_counter() - start, time.process_time() - busy
+    took, used = time.perf_counter() - start, sum(os.times()[:4]) - busy
     rows = [
         Measured(
             page.group,
@@ -133,22 +134,34 @@ def measure(engine: PageEngine, pages: list[Page], workers: int) -> list[Measure
     return rows
 
 
-def num_errors(row: Measured) -> int:
-    """How many graphics of a page were missed or invented, and one if its kind is wrong."""
-    found = [box.corners for box in row.finding.boxes if box.kind in GRAPHIC_KINDS]
-    wanted = [corners for kind, corners in row.wanted if kind in GRAPHIC_KINDS]
-    score = box_score(found, wanted, 0.5)
-    return score.num_wrong + score.num_missed + (row.kind not in (None, row.finding.kind))
+def num_errors(row: Measured) -> tuple[int, int]:
+    """How many graphics of a page were missed or invented at an IoU of 0.5, and how many initials and stamps.
+
+    A wrong kind of page counts as one of the latter.
+    """
+    graphics, others = (
+        box_score(
+            [box.corners for box in row.finding.boxes if box.kind in kinds],
+            [corners for kind, corners in row.wanted if kind in kinds],
+            0.5,
+        )
+        for kinds in (GRAPHIC_KINDS, frozenset(BOX_KINDS) - GRAPHIC_KINDS)
+    )
+    is_wrong_kind = row.kind not in (None, row.finding.kind)
+    return graphics.num_wrong + graphics.num_missed, others.num_wrong + others.num_missed + is_wrong_kind
 
 
 def write_sheets(folder: Path, engine: str, pages: list[Page], rows: list[Measured]) -> None:
     """Write sheets of the pages with the most errors, `PER_SHEET` on each."""
     folder.mkdir(parents=True, exist_ok=True)
-    both = [pair for pair in zip(pages, rows, strict=True) if num_errors(pair[1])]
-    both.sort(key=lambda pair: -num_errors(pair[1]))
+    both = [pair for pair in zip(pages, rows, strict=True) if any(num_errors(pair[1]))]
+    both.sort(key=lambda pair: num_errors(pair[1]), reverse=True)
     for number in range(0, min(len(both), MAX_SHEETS * PER_SHEET), PER_SHEET):
-        sheet = PillowImage.new("RGB", (SHEET_COLUMNS * TILE, -(-PER_SHEET // SHEET_COLUMNS) * TILE), "white")
-        for place, (page, row) in enumerate(both[number : number + PER_SHEET]):
+        shown = both[number : number + PER_SHEET]
+        sheet = PillowImage.new(
+            "RGB", (SHEET_COLUMNS * TILE, -(-len(shown) // SHEET_COLUMNS) * TILE), "white"
+        )
+        for place, (page, row) in enumerate(shown):
             sheet.paste(_drawn(page, row), (place % SHEET_COLUMNS * TILE, place // SHEET_COLUMNS * TILE))
         sheet.quantize(160).save(folder / f"{engine}-{number // PER_SHEET + 1}.png")
     print(f"{len(both)} of {len(pages)} pages with errors; sheets of the worst in {folder}\n")

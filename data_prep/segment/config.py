@@ -11,7 +11,7 @@ from data_prep.config_groups import Network, ShardLimits, contact_field
 from data_prep.segment.engines.interface import SHIPPED_MODEL
 from iconoclip.config import Config, positional
 from iconoclip.page_layout.kinds import BoxKind
-from iconoclip.vocabulary import SLUG_PATTERN
+from iconoclip.vocabulary import SLUG_PATTERN, PolicyName
 
 EngineName = Literal["shipped", "hugging_face", "none"]
 
@@ -125,7 +125,7 @@ class SegmentConfig(Config):
         [],
         description=(
             "make a page model instead: JSONL files of marked pages (training/pages/truth.py lists the"
-            " formats); with `corrections`, also the corrected pages of the shard set"
+            " formats), or of corrected pages of the shard set"
         ),
     )
     train_from: Literal["model", "nothing"] = Field(
@@ -134,6 +134,9 @@ class SegmentConfig(Config):
             "for `train`: improve the shipped model, or the one that `model` names; or start from `nothing`,"
             " which needs hundreds of marked pages and tens of thousands of samples"
         ),
+    )
+    policy: PolicyName = Field(
+        "open", description="for `train`: rights policy that every corrected page must pass"
     )
     num_samples: int = Field(
         1600,

@@ -310,6 +310,10 @@ class Work:
         write_json(out / SEGMENT_NAME, {**summary, **listed, **said})
         print(f"{num_pictures} pictures of {num_pages} pages in {out}", file=sys.stderr)
         print(f"review sheet: {out / REVIEW_NAME}", file=sys.stderr)
+        if unknown := set(self.corrections).difference(*self.keys.values()):
+            print(
+                f"{len(unknown)} corrections are of pages that {self.pages.folder} has not", file=sys.stderr
+            )
         if unused:
             first = unused[0]["reason"]
             print(

@@ -11,12 +11,14 @@ import torch
 
 from data_prep.segment.engines.shipped import ShippedEngine
 from iconoclip.cli import main
+from iconoclip.errors import BadInput
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.regions import Answer
-from iconoclip.shardset import ShardSetWriter
-from tests.data_prep.segment.conftest import PICTURE, page, record_of
+from iconoclip.rights import POLICIES, judge
+from iconoclip.shardset import ShardSet, ShardSetWriter
+from tests.data_prep.segment.conftest import PDM, PICTURE, page, record_of
 from tests.training.marked_pages import write_pages, zone
 from training.pages.calibrate import HeldOut, fitted, logistic, multinomial
 from training.pages.crossval import folds_of, looked_at
@@ -33,7 +35,7 @@ from training.pages.fit import (
 from training.pages.network import PageNet
 from training.pages.samples import NO_KIND, Sample
 from training.pages.stored import UNMARKED, stored
-from training.pages.truth import read_pages
+from training.pages.truth import corrected_pages, read_pages
 
 
 def origin_of(path) -> dict[str, object]:
@@ -121,8 +123,8 @@ def test_the_command_trains_from_corrections_and_the_model_is_used(tmp_path, cap
     corrections = tmp_path / "corrections.jsonl"
     corrections.write_text(json.dumps({"key": record.key, "kind": "mixed", "boxes": [box]}) + "\n")
     out = tmp_path / "mine.onnx"
-    options = {"out": out, "train": marked, "corrections": corrections, "num_samples": 8, "num_folds": 2}
-    line = ["segment", str(tmp_path / "set")]
+    options = {"out": out, "num_samples": 8, "num_folds": 2}
+    line = ["segment", str(tmp_path / "set"), "--train", str(marked), str(corrections)]
     line += [word for name, value in options.items() for word in (f"--{name}", str(value))]
     assert main(line) == 0
     printed = capsys.readouterr()
@@ -134,6 +136,57 @@ def test_the_command_trains_from_corrections_and_the_model_is_used(tmp_path, cap
     # It may find nothing after so few samples; then the command says so.
     assert ending in (0, 2)
     assert (tmp_path / "found" / "pages.parquet").is_file()
+
+
+IN_COPYRIGHT = "http://rightsstatements.org/vocab/InC/1.0/"
+NONCOMMERCIAL = "http://creativecommons.org/licenses/by-nc/4.0/"
+
+
+def corrected_book(folder, *statements: str | None) -> list[str]:
+    """A set of pages with these rights, and corrections of all of them; their keys."""
+    image, keys = page(PICTURE), []
+    with ShardSetWriter(folder / "set", name="book", policy="research@1", created_at="2026-01-02T03:04:05Z",
+                        created_by="a test") as writer:  # fmt: skip
+        for number, statement in enumerate(statements):
+            record = record_of(number, image, statement, rights=judge(statement, policy="research"))
+            writer.add(record, image)
+            keys.append(record.key)
+    lines = [json.dumps({"key": key, "kind": "text", "boxes": []}) for key in keys]
+    (folder / "corrections.jsonl").write_text("\n".join(lines))
+    return keys
+
+
+def test_corrected_pages_that_rights_or_a_withdrawal_forbid_are_not_learned(tmp_path, capsys):
+    corrected_book(tmp_path, PDM, NONCOMMERCIAL, None, IN_COPYRIGHT, PDM)
+    path = tmp_path / "corrections.jsonl"
+    counts = {policy: len(corrected_pages(tmp_path / "set", path, policy)) for policy in POLICIES}
+    # docs/rights.md: research includes what is in copyright, never what says nothing.
+    assert counts == {"open": 2, "noncommercial": 3, "research": 4}
+    assert "3 corrected pages left out: rights, policy 'open'" in capsys.readouterr().err
+    gone = next(iter(ShardSet(tmp_path / "set").records())).key
+    assert main(["takedown", str(tmp_path / "set"), gone, "--reason", "asked"]) == 0
+    assert len(corrected_pages(tmp_path / "set", path, "open")) == 1
+
+
+@pytest.mark.parametrize(
+    ("shardset", "complaint"), [([], "name pages of a shard set"), (["set"], "leaves none of the 1")]
+)
+def test_corrections_that_cannot_train_are_refused(tmp_path, capsys, shardset, complaint):
+    corrected_book(tmp_path, IN_COPYRIGHT)
+    line = ["segment", *(str(tmp_path / name) for name in shardset), "--train"]
+    out = tmp_path / "mine.onnx"
+    assert main([*line, str(tmp_path / "corrections.jsonl"), "--num_folds", "0", "--out", str(out)]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_corrections_of_another_set_are_refused(tmp_path):
+    corrected_book(tmp_path, PDM)
+    (tmp_path / "corrections.jsonl").write_text(
+        '{"key": "bnf-0123456789abcdef", "kind": "text", "boxes": []}'
+    )
+    with pytest.raises(BadInput, match="none of the corrected pages"):
+        corrected_pages(tmp_path / "set", tmp_path / "corrections.jsonl", "open")
 
 
 def test_too_few_documents_are_refused(tmp_path, capsys):

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.errors import BadInput, MissingRequirement, RightsForbid
 from iconoclip.page_layout.corrections import read_corrections
 from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS
 from iconoclip.shardset import ShardSet
+from iconoclip.vocabulary import PolicyName
+from training.data.selection import allows
 
 Row = dict[str, Any]
 JUDGED_NAME: Final = "judged_kinds.jsonl"
@@ -120,19 +123,51 @@ def read_pages(path: Path) -> list[Page]:
     return list(pages.values())
 
 
-def corrected_pages(folder: Path, corrections: Path) -> list[Page]:
-    """The pages of a shard set that a curator corrected.
+def is_corrections(path: Path) -> bool:
+    """Whether a JSONL file names pages by their keys, as corrections do, and not by their files."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        first = next((line for line in lines if line.strip()), "")
+    try:
+        row = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and "key" in row and "file" not in row
+
+
+def corrected_pages(folder: Path, corrections: Path, policy: PolicyName) -> list[Page]:
+    """The pages of a shard set that a curator corrected, that are not withdrawn, and whose rights allow it.
 
     Raises:
         MissingRequirement: no such set or file.
-        BadInput: a line is no correction.
+        BadInput: a line is no correction, or no corrected page is in the set.
+        RightsForbid: the policy allows to train on none of them.
     """
     found, shardset = read_corrections(corrections), ShardSet(folder)
-    columns = ["key", "shard", "image_offset", "image_size", "width", "height", "group"]
+    rights = ["rights_raw", "rights_uri", "train", "opt_out"]
+    columns = ["key", "shard", "image_offset", "image_size", "width", "height", "group", *rights]
+    rows = [row for row in shardset.table(columns).to_pylist() if row["key"] in found]
+    if not rows:
+        raise BadInput(
+            "none of the corrected pages is in the set of pages",
+            where=corrections,
+            remedy=f"give the set that was segmented, not {folder}",
+        )
+    allowed = [row for row in rows if allows(*_rights(row), policy)]
+    if len(allowed) < len(rows):
+        print(
+            f"{len(rows) - len(allowed)} corrected pages left out: rights, policy '{policy}'", file=sys.stderr
+        )
+    if not allowed:
+        raise RightsForbid(
+            f"the policy '{policy}' leaves none of the {len(rows)} corrected pages",
+            where=folder,
+            remedy="correct pages with open rights, or choose another --policy",
+        )
     pages = []
-    for row in shardset.table(columns).to_pylist():
-        if (finding := found.get(row["key"])) is None:
-            continue
+    for row in allowed:
+        finding = found[row["key"]]
         width, height = row["width"], row["height"]
         zones = tuple(
             Zone(box.kind, (box.left * width, box.top * height, box.right * width, box.bottom * height))
@@ -142,6 +177,10 @@ def corrected_pages(folder: Path, corrections: Path) -> list[Page]:
         path = shardset.path_of(row["shard"])
         pages.append(Page(path, row["group"], "corrections", width, height, zones, finding.kind, span))
     return pages
+
+
+def _rights(row: Row) -> tuple[str | None, str | None, str, tuple[str, ...]]:
+    return row["rights_raw"], row["rights_uri"], row["train"], tuple(row["opt_out"] or ())
 
 
 def _name(row: Row) -> str:

@@ -9,16 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.errors import BadInput, ConfigError, MissingRequirement
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.table import as_markdown, rows_of
+from iconoclip.vocabulary import PolicyName
 from training.pages.calibrate import fitted
 from training.pages.crossval import folds_of, held_out, measured
 from training.pages.export import read_model, write_model
 from training.pages.fit import fit
 from training.pages.network import PageNet
 from training.pages.stored import Stored, stored
-from training.pages.truth import Page, corrected_pages, read_pages
+from training.pages.truth import Page, corrected_pages, is_corrections, read_pages
 
 # A network that is to learn from the documents that measured it, too, sees one sample more for so many.
 LAST_SHARE: Final = 14
@@ -33,6 +34,7 @@ class TrainingOptions(Protocol):
     corrections: Path | None
     train_from: str
     start: Path
+    policy: PolicyName
     num_samples: int
     num_folds: int
     held_out: Path | None
@@ -44,6 +46,8 @@ def train_page_model(config: TrainingOptions) -> int:
     Raises:
         MissingRequirement: a file is not there, or the packages that write ONNX are not installed.
         BadInput: a line is no marked page, there are too few documents, or one to hold out is unknown.
+        ConfigError: corrections without the shard set of their pages.
+        RightsForbid: the policy allows to train on none of the corrected pages.
     """
     pages = _pages(config)
     folds = _folds(config, pages)
@@ -99,9 +103,18 @@ def _start(config: TrainingOptions) -> tuple[PageNet | None, Reading]:
 
 
 def _pages(config: TrainingOptions) -> list[Page]:
-    pages = [page for path in config.train for page in read_pages(path)]
-    if config.corrections is not None and config.shardset is not None:
-        pages += corrected_pages(config.shardset, config.corrections)
+    corrections = [path for path in config.train if is_corrections(path)]
+    pages = [page for path in config.train if path not in corrections for page in read_pages(path)]
+    corrections += [config.corrections] if config.corrections else []
+    if corrections and config.shardset is None:
+        raise ConfigError(
+            "corrections name pages of a shard set",
+            where=corrections[0],
+            remedy="give the folder of the set too: `iconoclip segment PAGES --train FILE --out MODEL`",
+        )
+    for path in corrections:
+        assert config.shardset is not None, "this was refused"
+        pages += corrected_pages(config.shardset, path, config.policy)
     return pages
 
 
