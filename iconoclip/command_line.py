@@ -274,5 +274,6 @@ def _unknown_option(word: str, model: type[BaseModel], options: list[Option]) ->
     if hint := known.get(name) or known.get("." if "." in name else name):
         return ConfigError(f"unknown option '{option}'", remedy=hint)
     names = [option.name for option in options]
-    leaves = [other for other in names if other.rpartition(".")[2] == name]
+    # A field in another group than the one that was typed.
+    leaves = [other for other in names if other.rpartition(".")[2] == name.rpartition(".")[2]]
     return ConfigError(f"unknown option '{option}'", remedy=nearest(leaves[0] if leaves else name, names))

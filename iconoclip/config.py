@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from iconoclip.config_messages import problems_of, yaml_problem
 from iconoclip.errors import ConfigError, MissingRequirement
+from iconoclip.plain_yaml import load_plain
 from iconoclip.vocabulary import RETIRED_VALUES
 
 # `json` is the name people expect on the command line; pydantic keeps a retired method of that name.
@@ -234,14 +235,12 @@ def parse_yaml(text: str, where: Path | str, remedy: str = "correct the file") -
     """The value that YAML text stands for; only plain values are constructed.
 
     Raises:
-        ConfigError: not YAML, nested too deeply, or a date that does not exist.
+        ConfigError: not YAML, a key twice in a mapping, nested too deeply, or a date that does not exist.
     """
     import yaml  # here, as in `to_yaml`, because the help of a verb needs no YAML
 
-    # libyaml is nine times as fast as Python's own reader, and bounds the depth.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=loader)
+        return load_plain(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {yaml_problem(error)}", where=where, remedy=remedy) from error
     except (ValueError, RecursionError) as error:

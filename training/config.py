@@ -29,9 +29,34 @@ from training.negatives_config import HardNegativesConfig
 HEADS = {"model": "name", "loss": "function"}
 
 
+# Options of open_clip's own training, with what to write here.
+OF_OPEN_CLIP = {
+    "train_data": "name shard sets, or tars with their rights in --data.sources",
+    "train_num_samples": "leave it out: an epoch is all samples; --schedule.max_steps ends earlier",
+    "dataset_type": "leave it out: shard sets and tars are recognised",
+    "imagenet_val": "use `iconoclip evaluate --benchmark imagenet`",
+    "lr": "write --optimizer.learning_rate", "wd": "write --optimizer.weight_decay",
+    "eps": "write --optimizer.epsilon", "opt": "write --optimizer.name",
+    "lr_scheduler": "write --schedule.shape",
+    "siglip": "write --loss.function siglip",
+    "accum_freq": "write --hardware.micro_batch_size: the batch is computed in parts of this size",
+    "lock_image": "write --adapt.locked image", "lock_text": "write --adapt.locked text",
+    "force_patch_dropout": "write --model.patch_dropout", "force_image_size": "write --model.image_size",
+    "report_to": "write --log.wandb or --log.tensorboard", "wandb_project_name": "write --log.wandb_project",
+    "save_frequency": "write --checkpoint.every", "val_frequency": "write --validation.every",
+    "name": "write --run_dir; the model's name is --model.name", "logs": "write --run_dir",
+    "resume": "leave it out: the same command continues the run in --run_dir",
+    "torchcompile": "write --hardware.compile", "use_bn_sync": "write --hardware.sync_batch_norm",
+    "local_loss": "leave it out: it changes no result",
+    "gather_with_grad": "leave it out: it changes no result",
+    "distill_pretrained": "write --distill.model ARCHITECTURE:TAG",
+}  # fmt: skip
+
+
 class TrainConfig(Config):
     """Train or fine-tune an OpenCLIP model on shard sets."""
 
+    other_names: ClassVar[dict[str, str]] = OF_OPEN_CLIP
     shardsets: list[str] = Field(
         default_factory=list,
         description="shard sets to train on; with weights, or tars of other programs: data.sources",

@@ -121,9 +121,10 @@ def test_words_that_would_be_lost_or_misread_are_refused_with_a_message(line: st
 
 
 def test_a_field_that_moved_into_a_group_is_suggested_there() -> None:
-    with pytest.raises(ConfigError, match="unknown option '--by_field'") as caught:
-        read("A --by_field x")
-    assert caught.value.remedy == "did you mean 'weights.by_field'?"
+    for word in ("--by_field", "--rates.by_field"):
+        with pytest.raises(ConfigError, match=f"unknown option '{word}'") as caught:
+            read(f"A {word} x")
+        assert caught.value.remedy == "did you mean 'weights.by_field'?"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ def test_every_wrong_value_is_listed() -> None:
     [
         ("a: [", "not valid YAML"),
         ("a: 2026-13-45", "not valid YAML: month must be in 1..12"),
+        ("a: 1\nb: 2\na: 3", "line 3, column 1: the key 'a' comes twice"),
+        ("a: {b: 1, b: 2}", "line 1, column 11: the key 'b' comes twice"),
         pytest.param("[" * 200_000, "not valid YAML: line 1", id="nested"),
         pytest.param("a: " + "{a: " * 200_000, "not valid YAML: line 1", id="nested mappings"),
         ("- 1", "a config is a mapping"),

@@ -5,6 +5,7 @@ hub.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import open_clip
 import pytest
 import torch
 
+from iconoclip.cli import main
 from iconoclip.config import load, shipped_config
+from iconoclip.options import options_of
 from iconoclip.rundir import RunDir
-from training.config import ExportConfig, TrainConfig
+from training.config import OF_OPEN_CLIP, ExportConfig, TrainConfig
 from training.export import export
 from training.model import load_model
 from training.optimizer import parameter_groups
@@ -200,6 +203,15 @@ def test_a_hugging_face_tower_is_not_asked_about_padding(tmp_path: Path) -> None
         ours = encode_texts(loaded.model, tokens)
         theirs = loaded.model.encode_text(tokens, normalize=True)  # type: ignore[operator]
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_options_of_open_clips_training_are_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = {option.name for option in options_of(TrainConfig)}
+    for option, remedy in OF_OPEN_CLIP.items():
+        assert option not in ours
+        assert set(re.findall(r"--([a-z][a-z_.]+)", remedy)) <= ours | {"benchmark"}
+        assert main(["train", "shards", "--run_dir", "r", f"--{option.replace('_', '-')}", "1"]) == 2
+        assert remedy in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_sigmoid_loss_gives_a_model_the_bias_it_needs(
