@@ -26,6 +26,8 @@ from slurm.site import Queue, QueueName, Site
 from slurm.stages import Stage, stage_called
 
 WHERE = "iconoclip submit"
+# Addresses, models of a hub, patterns, and architectures such as ViT-B/32.
+_NO_PATH = re.compile(r"^[\w.+-]+:|[*?{\[]|^(ViT|RN)")
 # Of the digest in the default name of a run's folder.
 NUM_DIGITS = 8
 
@@ -187,6 +189,17 @@ def _needs(stage: Stage, site: Site, asked: SubmitConfig, fields: _Fields) -> Qu
     gpus = asked.gpus_per_node
     is_part = gpus is not None and 0 < gpus < site.queue("gpu").gpus_per_node and (asked.nodes or 1) == 1
     return "gpu_part" if stage.queue == "gpu" and is_part else stage.queue
+
+
+def missing_inputs(request: Request) -> list[str]:
+    """The paths that the stage is to read and that are not there now."""
+    missing: list[str] = []
+    for name in request.stage.inputs:
+        value = getattr(request.config, name)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            is_path = one is not None and "/" in str(one) and not _NO_PATH.search(str(one))
+            missing += [str(one)] if is_path and not Path(one).exists() else []
+    return missing
 
 
 class _Fields:

@@ -32,6 +32,7 @@ class Stage:
         program: the command line; default: the verb's own.
         model: the model of the fields; default: the verb's own.
         internet_fields: fields with the pattern of values for which the job needs hosts outside.
+        inputs: fields that name what it reads: folders, or names that are no paths.
         world: the fields that repeat the size of the job (nodes, processes per node) and must agree with it.
 
     `out`, `world`, `task` and `num_tasks` are names of fields; a field may be in a nested group.
@@ -48,6 +49,7 @@ class Stage:
     program: tuple[str, ...] = ()
     model: type[Config] | None = None
     internet_fields: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
     @property
     def uses_gpu(self) -> bool:
@@ -71,7 +73,7 @@ STAGES: dict[str, Stage] = {
         # A table may name its images by address; then `contact` is given.
         Stage("pack", "cpu", "shardset.json", internet_fields={"contact": "."}),
         Stage("texts", "internet", "texts.json"),
-        Stage("merge", "cpu", "shardset.json"),
+        Stage("merge", "cpu", "shardset.json", inputs=("shardsets",)),
         Stage(
             "segment",
             "cpu",
@@ -79,15 +81,37 @@ STAGES: dict[str, Stage] = {
             shares=True,
             joins=True,
             internet_fields={"crop_from": "service"},
+            inputs=("shardset",),
         ),
-        Stage("check", "cpu", "", out="shardset"),
-        Stage("card", "cpu", "", out="shardset"),
-        Stage("publish", "cpu", "", out="shardset", internet_fields={"to": "://"}),
-        Stage("train", "gpu", "job.json", out="run_dir", multi_node=True, world=("num_nodes", "devices")),
-        Stage("evaluate", "gpu", "evaluation.json", multi_node=True, world=("num_nodes", "devices")),
-        Stage("export", "cpu", "open_clip_config.json", internet_fields={"push": "."}),
-        Stage("encode", "gpu_part", "store.json", shares=True, joins=True),
-        Stage("index", "cpu", "CURRENT"),
+        Stage("check", "cpu", "", out="shardset", inputs=("shardset",)),
+        Stage("card", "cpu", "", out="shardset", inputs=("shardset",)),
+        Stage("publish", "cpu", "", out="shardset", internet_fields={"to": "://"}, inputs=("shardset",)),
+        Stage(
+            "train",
+            "gpu",
+            "job.json",
+            out="run_dir",
+            multi_node=True,
+            world=("num_nodes", "devices"),
+            inputs=("shardsets",),
+        ),
+        Stage(
+            "evaluate",
+            "gpu",
+            "evaluation.json",
+            multi_node=True,
+            world=("num_nodes", "devices"),
+            inputs=("model", "shardsets"),
+        ),
+        Stage(
+            "export",
+            "cpu",
+            "open_clip_config.json",
+            internet_fields={"push": "."},
+            inputs=("run_dir", "evaluations"),
+        ),
+        Stage("encode", "gpu_part", "store.json", shares=True, joins=True, inputs=("model", "shardset")),
+        Stage("index", "cpu", "CURRENT", inputs=("stores", "shardsets", "model")),
     )
 }
 

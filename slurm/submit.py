@@ -29,7 +29,7 @@ from slurm.freeze import (
 )
 from slurm.job import JobDir, JobRecord
 from slurm.plan import Plan, array_of, in_words, plan_of, render
-from slurm.request import Request, read_words, request_of
+from slurm.request import Request, missing_inputs, read_words, request_of
 from slurm.site import load_site
 from slurm.stages import STAGES, stage_called
 
@@ -66,6 +66,12 @@ def submit(config: SubmitConfig) -> int:
     config, words = _sorted_words(config)
     file_name, fields = read_words(words, stage_called(config.stage).config_model)
     submission = prepare(config, file_name, fields, needs)
+    if not needs and not job_ids and (missing := missing_inputs(submission.request)):
+        print(
+            f"not there: {', '.join(missing)}. The job fails unless something writes it before it starts; "
+            "--after names what it waits for",
+            file=sys.stderr,
+        )
     if config.dry_run:
         show(submission, dependencies_of(needs, job_ids, ask=scheduler.is_here()))
         return 0

@@ -245,3 +245,24 @@ def test_options_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str]) 
     ):
         assert main(["submit", "nested", *words, "--dry-run"]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_inputs_that_are_not_there_are_said_before_the_job_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what is a path here: a hub, an address or an architecture is found by the job."""
+    words = ["submit", "--site", "local", "--dry-run"]
+    (tmp_path / "shards" / "mine").mkdir(parents=True)
+    for stage, fields, missing in (
+        ("train", ["shardsets=[shards/mine, shards/mien]"], "shards/mien"),
+        ("train", ["shardsets=[shards/mine, s3://bucket/set, https://a.example/set]"], ""),
+        ("encode", ["model=models/first", "shardset=shards/mine"], "models/first"),
+        ("encode", ["model=ViT-B/32", "shardset=shards/mine"], ""),
+        ("encode", ["model=hf-hub:a/b", "shardset=shards/mine"], ""),
+        ("merge", ["shardsets=[shards/a, shards/b]"], "shards/a, shards/b"),
+    ):
+        assert main([*words, stage, *fields]) == 0
+        said = capsys.readouterr().err
+        assert (f"not there: {missing}. " in said) if missing else ("not there" not in said)
+    assert main([*words, "encode", "model=models/first", "shardset=shards/mine", "--after", "7"]) == 0
+    assert "not there" not in capsys.readouterr().err
