@@ -194,6 +194,13 @@ def refusal_of(error: BaseException, address: str) -> MissingRequirement | None:
             where=address,
             remedy="check your credentials, and that they allow reading this address",
         )
+    # Sites whose nodes reach no hosts outside set the variable, and waiting changes nothing.
+    if any(type(one).__name__ == "OfflineModeIsEnabled" for one in _chain(error)):
+        return MissingRequirement(
+            "the environment says that hubs are not asked (HF_HUB_OFFLINE)",
+            where=address,
+            remedy="unset the variable where hosts outside can be reached, or download the files before",
+        )
     if status is not None and 400 <= status < 500 and status not in LATER:
         return MissingRequirement(f"the server answers {status}", where=address, remedy="check the address")
     return None

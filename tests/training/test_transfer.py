@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from iconoclip import transfer
 from iconoclip.disk_full import is_disk_full
@@ -177,6 +178,7 @@ def test_the_status_is_found_in_errors_of_every_client() -> None:
     assert [one is not None for one in refused] == [False, False, True, False]
     assert transfer.refusal_of(PermissionError("Forbidden"), "s3://b/k")
     assert transfer.refusal_of(FileNotFoundError("k"), "s3://b/k")
+    assert "HF_HUB_OFFLINE" in str(transfer.refusal_of(OfflineModeIsEnabled("no"), "hf://datasets/a/b"))
     assert not transfer.refusal_of(TimeoutError(), "s3://b/k")
     # As fsspec's reader of HTTP reports a server that is not there.
     unreachable = FileNotFoundError("http://a/b")
