@@ -141,8 +141,9 @@ def load_model(
             check(parts.model_cfg)
         return _build(parts, name, changes, load_weights=load_weights)
     source = name if name.startswith("hf-hub:") else name.replace("/", "-")
-    with open_clip_errors(name):
-        config = open_clip.get_model_config(source)
+    known = None if source.startswith("hf-hub:") else open_clip.get_model_config(source)
+    with open_clip_errors(f"{name}:{pretrained}" if pretrained else name, known):
+        config = known or open_clip.get_model_config(source)
         if check:
             check(config)
         _warn_of_activation(source, pretrained, config)
@@ -216,7 +217,7 @@ def _build(parts: Blueprint, name: str, changes: Changes, *, load_weights: bool)
     options = changes.options(config)
     # The weights of a tower are loaded only if those of the whole model are not.
     options["pretrained_text"] = options["pretrained_text"] and parts.load is None
-    with tempfile.TemporaryDirectory() as scratch, open_clip_errors(name):
+    with tempfile.TemporaryDirectory() as scratch, open_clip_errors(name, config):
         written = {"model_cfg": with_paths(config, scratch), "preprocess_cfg": parts.preprocess_cfg}
         Path(scratch, CONFIG_NAME).write_text(json.dumps(written))
         # First, because a missing file of the tokenizer is found in a moment.

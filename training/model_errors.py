@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pickle import UnpicklingError
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -14,8 +15,13 @@ from iconoclip.errors import BadInput, DamagedData, MissingRequirement
 
 
 @contextlib.contextmanager
-def open_clip_errors(name: str) -> Iterator[None]:
-    """Turn open_clip's errors into ours, and suppress its log of every step."""
+def open_clip_errors(name: str, config: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Turn open_clip's errors into ours, and suppress its log of every step.
+
+    Args:
+        name: of the model.
+        config: its model config, if known, which names what a hub must have.
+    """
     previous = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -39,12 +45,14 @@ def open_clip_errors(name: str) -> Iterator[None]:
             remedy=f"pip install {package[1].lower() if package else 'the package that the message names'}",
         ) from error
     except (RuntimeError, FileNotFoundError, ValueError, OSError, KeyError, TypeError) as error:
-        raise explained(name, str(error)) from error
+        raise explained(name, str(error), config) from error
     finally:
         logging.disable(previous)
 
 
-def explained(name: str, message: str) -> BadInput | MissingRequirement:
+def explained(
+    name: str, message: str, config: Mapping[str, Any] | None = None
+) -> BadInput | MissingRequirement:
     """The error that names the layers that do not fit, what cannot be downloaded, or open_clip's reason."""
     layers = re.findall(r"size mismatch for ([\w.]+)", message)
     for kind in ("Missing", "Unexpected"):
@@ -67,11 +75,23 @@ def explained(name: str, message: str) -> BadInput | MissingRequirement:
         return MissingRequirement(
             f"the model cannot be downloaded: {_first_line(message)}",
             where=name,
-            remedy="download it once and give its folder",
+            remedy=_download(name, config),
         )
     return BadInput(
         f"the model cannot be made: {_first_line(message)}", where=name, remedy="check its config"
     )
+
+
+def _download(name: str, config: Mapping[str, Any] | None) -> str:
+    """What to do where the hub cannot be reached: about the parts that a config names, or the whole model."""
+    text = (config or {}).get("text_cfg", {})
+    parts = dict.fromkeys(text[key] for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key))
+    where = "where the hub can be reached"
+    if parts and not name.startswith("hf-hub:") and ":" not in name:
+        return (
+            f"run `hf download {next(iter(parts))}` {where}, with HF_HOME in a folder that this machine sees"
+        )
+    return f"run `iconoclip export {name} --out FOLDER` {where}, and give FOLDER as the model's name"
 
 
 def _first_line(message: object) -> str:
