@@ -150,15 +150,16 @@ def _parts(
     if len(lines) < 3:
         return
     height = _line_height(lines, zone.box or (0, 0, 1, 1))
+    white = max(0.6 * height, 1.3 * statistics.median(_whites(lines)))
     for start, line in enumerate(lines):
         if line.box is None or not has_label(line.text):
             continue
         if not any(vertical_gap(picture, line.box) < 2.5 * height for picture in pictures):
             continue
-        if start > 0 and not _ends(lines[start - 1], line, height):
+        if start > 0 and not _ends(lines[start - 1], line, white):
             continue
         end = start + 1
-        while end < len(lines) and not _ends(lines[end - 1], lines[end], height):
+        while end < len(lines) and not _ends(lines[end - 1], lines[end], white):
             end += 1
         # All of them are the zone; text that only continues is no caption.
         if (start, end) != (0, len(lines)):
@@ -191,13 +192,19 @@ def _is_next_to(one: TextLine, other: TextLine) -> bool:
     return vertical_gap(one.box, other.box) < -0.5 * min(one.box[3], other.box[3])
 
 
-def _ends(above: TextLine, below: TextLine, height: float) -> bool:
+def _whites(lines: Sequence[TextLine]) -> list[float]:
+    """The white between each line and the next, in pixels."""
+    pairs = itertools.pairwise(line.box for line in lines)
+    return [below[1] - above[1] - above[3] for above, below in pairs if above and below] or [0.0]
+
+
+def _ends(above: TextLine, below: TextLine, white: float) -> bool:
     """Whether a paragraph ends between two lines: by white, by a change of type, or because the upper line
     ends before the lower one, which does not begin further right."""
     if above.box is None or below.box is None:
         return True
     gap = below.box[1] - (above.box[1] + above.box[3])
-    if gap > 0.6 * height or not 0.82 < above.box[3] / max(1e-9, below.box[3]) < 1.22:
+    if gap > white or not 0.7 < above.box[3] / max(1e-9, below.box[3]) < 1.43:
         return True
     is_short = above.box[0] + above.box[2] < below.box[0] + 0.85 * below.box[2]
     return is_short and below.box[0] <= above.box[0] + 0.02 * below.box[2]

@@ -97,7 +97,7 @@ def tie_captions(
     for confidence, number, _, each in pairs:
         if number in found or each.ids & taken:
             continue
-        whole = _with_title(each, every, taken)
+        whole = _with_title(each, [other for other in every if not other.ids & taken])
         taken |= whole.ids
         found[number] = TiedCaption(whole.text, whole.box, round(confidence, 3), whole.language, origin)
     return found
@@ -113,31 +113,38 @@ def _pairs(
             if score <= _REFUSED:
                 break
             each = every[-place]
-            if each.kind != "caption" and each.about is None and between(picture, each, every):
+            is_marked = each.kind == "caption" or each.about is not None
+            if not is_marked and between(picture, each, every) and _title_of(each, every) is None:
                 score -= 1.5
             if (confidence := _confidence(score)) >= LEAST_CONFIDENCE:
                 yield confidence, number, place, each
 
 
-def _with_title(label: Candidate, every: Sequence[Candidate], taken: set[tuple[int, int]]) -> Candidate:
+def _with_title(label: Candidate, every: Sequence[Candidate]) -> Candidate:
     """A label with the title in the next block, if there is one: "Fig. 4." and "The golden lion"."""
-    if not is_only_label(label.text) or label.is_turned:
+    title = _title_of(label, every)
+    if title is None:
         return label
-    near = [
-        each for each in every
-        if not each.ids & (taken | label.ids) and each.kind != "running"
-        and each.num_lines <= _MAX_TITLE_LINES and not each.against and not has_label(each.text)
-        and overlap(label.box, each.box) > 0
-        and -0.3 * label.line_height < each.box[1] - (label.box[1] + label.box[3]) < 1.5 * label.line_height
-        and 0.6 < each.line_height / label.line_height < 1.7
-    ]  # fmt: skip
-    if not near:
-        return label
-    title = min(near, key=lambda each: each.box[1])
     text, box = joined((label.text, title.text)), around((label.box, title.box))
     assert text is not None
     assert box is not None
     return replace(label, text=text, box=box, ids=label.ids | title.ids)
+
+
+def _title_of(label: Candidate, every: Sequence[Candidate]) -> Candidate | None:
+    """The title in the block below a text that is a label and nothing else."""
+    if not is_only_label(label.text) or label.is_turned:
+        return None
+    bottom, height = label.box[1] + label.box[3], label.line_height
+    near = [
+        each for each in every
+        if not each.ids & label.ids and each.kind != "running"
+        and each.num_lines <= _MAX_TITLE_LINES and not each.against and not has_label(each.text)
+        and overlap(label.box, each.box) > 0
+        and -0.3 * height < each.box[1] - bottom < 1.5 * height
+        and 0.6 < each.line_height / height < 1.7
+    ]  # fmt: skip
+    return min(near, key=lambda each: each.box[1], default=None)
 
 
 def institution_pictures(page: PageText) -> list[Zone]:

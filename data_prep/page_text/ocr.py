@@ -25,6 +25,11 @@ from data_prep.page_text.zones import FloatBox, PageText, TextLine, Zone, around
 PROGRAM: Final = "tesseract"
 TIMEOUT_SECONDS: Final = 20.0
 MAX_STRIP_PIXELS: Final = 4_000_000
+# In shares of the height of the page. Headings of two lines are above pictures, captions below them.
+REACH_ABOVE: Final = 0.13
+REACH_BELOW: Final = 0.09
+# In shares of its width: how much a caption may be wider than its picture on each side.
+MOST_ASIDE: Final = 0.2
 ORIGIN: Final = "machine:tesseract"
 
 Pixels = npt.NDArray[np.uint8]
@@ -126,17 +131,37 @@ def _strips(pictures: Sequence[FloatBox], size: tuple[int, int]) -> list[_Strip]
     """The strips above and below each picture, with a little of the picture, which was painted over."""
     width, height = size
     strips: list[_Strip] = []
-    for x, y, wide, tall in sorted(pictures, key=lambda box: box[1]):
-        aside, reach, overlap = 0.15 * wide + 10, 0.09 * height, min(0.01 * height, 0.2 * tall)
+    for picture in sorted(pictures, key=lambda box: box[1]):
+        _, y, _, tall = picture
+        overlap = min(0.01 * height, 0.2 * tall)
+        start, end = _columns(picture, pictures, width)
         for is_above, top, bottom in (
-            (True, y - reach, y + overlap),
-            (False, y + tall - overlap, y + tall + reach),
+            (True, y - REACH_ABOVE * height, y + overlap),
+            (False, y + tall - overlap, y + tall + REACH_BELOW * height),
         ):
-            left, right = max(0, round(x - aside)), min(width, round(x + wide + aside))
+            left, right = max(0, round(start)), min(width, round(end))
             box = (left, max(0, round(top)), right, min(height, round(bottom)))
             if box[3] - box[1] >= 8 + overlap and right - left >= 16:
                 strips.append(_Strip(box, is_above))
     return strips
+
+
+def _columns(picture: FloatBox, pictures: Sequence[FloatBox], width: int) -> tuple[float, float]:
+    """From where to where the caption of a picture may reach, in pixels.
+
+    That is further than the picture, but not past the middle between it and the next one.
+    """
+    x, y, wide, tall = picture
+    aside = max(0.15 * wide + 10, min(0.5 * wide, MOST_ASIDE * width))
+    left, right = x - aside, x + wide + aside
+    for other in pictures:
+        if other is picture or other[1] > y + tall or other[1] + other[3] < y:
+            continue
+        if other[0] + other[2] <= x:
+            left = max(left, (other[0] + other[2] + x) / 2)
+        elif other[0] >= x + wide:
+            right = min(right, (x + wide + other[0]) / 2)
+    return left, right
 
 
 def _read(page: Pixels, strip: _Strip, names: Sequence[str], timeout: float) -> list[Zone] | Refusal:
@@ -170,7 +195,7 @@ def _read(page: Pixels, strip: _Strip, names: Sequence[str], timeout: float) -> 
     if isinstance(found, Refusal):
         return []
     lines = [line for zone in found.zones for line in zone.lines if line.box is not None]
-    blocks = [zone for zone in _blocks(lines) if not _is_cut(zone, 0 if strip.is_above else rows)]
+    blocks = _without_text_of_the_page(_blocks(_rows(lines)), 0 if strip.is_above else rows)
     moved = (_moved(zone, scale, (left, top)) for zone in blocks)
     return [zone for zone in moved if zone is not None]
 
@@ -195,12 +220,55 @@ def _blocks(lines: list[TextLine]) -> list[Zone]:
     ]
 
 
-def _is_cut(zone: Zone, edge: int) -> bool:
-    """Whether a block reaches the outer edge of its strip, as text of the page does and captions do not."""
+def _rows(lines: list[TextLine]) -> list[TextLine]:
+    """Pieces of one line joined: where words are far apart, Tesseract takes them for several lines."""
+    rows: list[list[TextLine]] = []
+    for line in sorted(lines, key=lambda each: each.box[0] if each.box else 0.0):
+        row = next((row for row in rows if _is_next_word(row[-1], line)), None)
+        rows.append([line]) if row is None else row.append(line)
+    return [
+        TextLine(" ".join(piece.text for piece in row), around(piece.box for piece in row)) for row in rows
+    ]
+
+
+def _is_next_word(one: TextLine, other: TextLine) -> bool:
+    assert one.box is not None, "lines without a box were left out"
+    assert other.box is not None, "lines without a box were left out"
+    level = min(one.box[1] + one.box[3], other.box[1] + other.box[3]) - max(one.box[1], other.box[1])
+    low, high = sorted((one.box[3], other.box[3]))
+    return level > 0.6 * low and other.box[0] - (one.box[0] + one.box[2]) < 1.5 * high
+
+
+def _without_text_of_the_page(blocks: list[Zone], edge: int) -> list[Zone]:
+    """The blocks of a strip without those that reach its outer edge, as text of the page does and captions do
+    not; below a picture, also without the lines right before these."""
+    kept: list[Zone] = []
+    last: Zone | None = None
+    for zone in sorted(blocks, key=lambda each: _away(each, edge)):
+        height = _height(zone)
+        is_cut = _away(zone, edge) < (0.15 if len(zone.lines) == 1 else 0.35 if edge == 0 else 0.9) * height
+        if edge and last is not None:
+            is_cut |= _away(zone, edge) - _away(last, edge) - _high(last) < 0.8 * height
+        if is_cut:
+            last = zone
+        else:
+            kept.append(zone)
+    return sorted(kept, key=lambda each: each.box[1] if each.box else 0.0)
+
+
+def _high(zone: Zone) -> float:
+    return zone.box[3] if zone.box else 0.0
+
+
+def _height(zone: Zone) -> float:
+    """The height of one of its lines."""
+    return _high(zone) / max(1, len(zone.lines))
+
+
+def _away(zone: Zone, edge: int) -> float:
+    """How far a block is from the outer edge of its strip."""
     assert zone.box is not None, "blocks are made of lines with boxes"
-    height = zone.box[3] / max(1, len(zone.lines))
-    away = zone.box[1] if edge == 0 else edge - (zone.box[1] + zone.box[3])
-    return len(zone.lines) > 1 and away < (0.35 if edge == 0 else 0.9) * height
+    return zone.box[1] if edge == 0 else edge - (zone.box[1] + zone.box[3])
 
 
 def _enlarged(part: Pixels, scale: int) -> Pixels:
