@@ -12,19 +12,22 @@ from typing import IO
 LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """the start of files of torch before 1.6: a pickle of one number"""
 MAX_PICKLE_BYTES = 200_000_000
+# Longer strings are no names: older protocols write the bytes of an array of NumPy as a string.
+MAX_NAME_CHARS = 1_000
+_STRINGS = ("BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "BINSTRING", "SHORT_BINSTRING")
 # Magic number, protocol, the machine, the object, and the keys of its storages.
 _NUM_LEGACY_PICKLES = 5
 
 
 def strings(file: IO[bytes], num_pickles: int = 1) -> Iterator[str]:
-    """All strings of as many pickles as follow each other in a file.
+    """The strings, of the length of names, of as many pickles as follow each other in a file.
 
     Raises:
         ValueError: it is not a pickle, or is cut short.
     """
     for _ in range(num_pickles):
         for opcode, argument, _position in pickletools.genops(file):
-            if opcode.name in ("BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "BINSTRING", "SHORT_BINSTRING"):
+            if opcode.name in _STRINGS and argument is not None and len(argument) <= MAX_NAME_CHARS:
                 yield str(argument)
 
 
