@@ -23,6 +23,8 @@ NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "d
 
 _Phrases = TypeVar("_Phrases")
 _NAME = re.compile(r"\{(\w+)\}")
+# Words, unlike names: at the beginning of a sentence they have a capital, "Oil on panel".
+_WORDS: Final = ("subject", "type", "technique")
 # A title that contains quotation marks gets none around it.
 _QUOTES: Final = re.compile(r"[«»“”„「『]")
 _AROUND_TITLE: Final = re.compile(r"[«“”„»‘]\s?(?=\{title\})|(?<=\{title\})\s?[»”“«’]")
@@ -72,6 +74,8 @@ class Template(Config):
         # `re.split` with a group gives names as every second part, each after the text that joins it.
         for before, name in zip(parts[0::2], parts[1::2], strict=False):
             value = self.joint.join(values.get(name, ()))
+            if value and not text and name in _WORDS:
+                value = value[0].title() + value[1:]
             if value:
                 text += (before if text else before.lstrip(_JOINERS)) + value
         return text + parts[-1] if text else ""

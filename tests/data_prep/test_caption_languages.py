@@ -157,7 +157,7 @@ def test_a_caption_has_the_words_of_one_language(tag: str) -> None:
     [
         ("Livre imprimé", "fr", "en", "A collection of emblems. Book"),
         ("Livre imprimé", None, "en", "A collection of emblems. Book"),
-        ("manuscrits", "fre", "en", "A collection of emblems. manuscript"),
+        ("manuscrits", "fre", "en", "A collection of emblems. Manuscript"),
         ("http://schema.org/Painting", None, "en", "A collection of emblems"),
         ("Estampes", None, "sv", "A collection of emblems. Grafik"),
         # No word of the table: it stays in its own language only.

@@ -51,7 +51,7 @@ def test_a_term_that_repeats_the_title_is_left_out() -> None:
     assert texts(Statement("title", "Windmills", "en"), Statement("subject", "windmills; dykes", "en")) == [
         ("title", "en", "Windmills"),
         # A term that is alone says little; after the title it says something.
-        ("subject", "en", "Windmills. dykes"),
+        ("subject", "en", "Windmills. Dykes"),
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_profile_changes_the_template_of_a_language_and_the_roles() -> None:
         ("note", "nl", "Zelden getoond"),
         ("subject", "nl", "door Jan Vos: schapen"),
     ]
-    assert texts(*said) == [("subject", "nl", "schapen. Jan Vos")]
+    assert texts(*said) == [("subject", "nl", "Schapen. Jan Vos")]
 
 
 def test_an_invalid_composition_is_refused() -> None:
@@ -99,9 +99,9 @@ def test_an_invalid_composition_is_refused() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"subject": ["a", "b"], "date": ["1900"]}, "a; b. 1900"),
+        ({"subject": ["a", "b"], "date": ["1900"]}, "A; b. 1900"),
         ({"creator": ["X"], "date": ["1900"]}, "X, 1900"),
-        ({"subject": ["a"]}, "a"),
+        ({"subject": ["a"]}, "A"),
         ({}, ""),
     ],
 )
@@ -153,7 +153,7 @@ def test_the_role_of_a_text_in_a_title_field(text: str, role: str) -> None:
 def test_roots_of_thesauri_are_no_terms(text: str) -> None:
     assert role_of("subject", text) == "thesaurus"
     assert texts(Statement("subject", text), Statement("subject", "a heron", "en")) == [
-        ("subject", "en", "a heron")
+        ("subject", "en", "A heron")
     ]
 
 

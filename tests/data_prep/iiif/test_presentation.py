@@ -36,8 +36,8 @@ def test_a_manifest_of_version_3() -> None:
     assert candidate.creators == ("Anna Painter",)
     assert candidate.object_type == "painting"
     assert [(c.text, c.language, c.field, c.language_detected) for c in candidate.captions] == [
-        ("Portrait of a Lady. painting, Anna Painter", "en", "title", False),
-        ("Portret van een dame. schilderij, Anna Painter", "nl", "title", False),
+        ("Portrait of a Lady. Painting, Anna Painter", "en", "title", False),
+        ("Portret van een dame. Schilderij, Anna Painter", "nl", "title", False),
     ]
     assert candidate.service is not None
     assert (candidate.service.id, candidate.service.version, candidate.service.level) == (
@@ -87,7 +87,7 @@ def test_several_images_and_choices_have_keys_of_their_own() -> None:
     ]
     assert len({candidate.source.id for candidate in found.candidates}) == 3
     assert found.candidates[0].source.id == f"{URI}/canvas/1"
-    lady = "Portrait of a Lady. painting, Anna Painter"
+    lady = "Portrait of a Lady. Painting, Anna Painter"
     assert found.candidates[0].captions[0].text == lady
     assert found.candidates[1].captions[-1].text == f"X-ray of the panel. {lady}"
 
@@ -149,7 +149,7 @@ def test_the_texts_of_a_canvas_come_before_those_of_the_work() -> None:
     (candidate,) = read(manifest_3(canvas)).candidates
     assert [caption.text for caption in candidate.captions][:2] == [
         "The lady at her context",
-        "Portrait of a Lady. painting, Anna Painter",
+        "Portrait of a Lady. Painting, Anna Painter",
     ]
     assert candidate.rights_raw == "http://creativecommons.org/licenses/by-nc/4.0/"
     assert candidate.creators == ("Somebody Else",)

@@ -67,7 +67,7 @@ def test_byte_order_marks_and_old_encodings_are_read() -> None:
     )
     for document in (value.encode("utf-8-sig"), value.encode("utf-16"), value.encode("latin-1")):
         (candidate,) = read_presentation(document, URI, ANY).candidates
-        assert candidate.captions[0].text == "Théâtre à l'été. peinture, Anna Painter"
+        assert candidate.captions[0].text == "Théâtre à l'été. Peinture, Anna Painter"
 
 
 def test_lone_surrogates_are_removed() -> None:

@@ -62,7 +62,7 @@ def test_a_record_with_an_image() -> None:
     assert candidate.rights_raw == "http://creativecommons.org/publicdomain/mark/1.0/"
     assert (candidate.creators, candidate.object_type) == (("Anna Graveur",), "estampe")
     assert [(c.text, c.language, c.field) for c in candidate.captions] == [
-        ("Scène de théâtre. estampe, Anna Graveur, 1650", "fr", "title")
+        ("Scène de théâtre. Estampe, Anna Graveur, 1650", "fr", "title")
     ]
 
 
