@@ -1,4 +1,4 @@
-"""What fills a sheet: maps, staves of music, covers, a colour target."""
+"""What fills a sheet: maps, staves of music, a colour target."""
 
 from __future__ import annotations
 
@@ -210,61 +210,6 @@ def _notes(
         if rng.random() < 0.12:
             draw.line((x, y, x, y + (num_lines - 1) * gap), fill=0, width=2)
             x += gap * 1.6
-
-
-def cover(size: tuple[int, int], rng: random.Random, face: Typeface) -> Image.Image:
-    """A binding's cover in leather or cloth, blind or gilt tooling, sometimes a title; mode RGB."""
-    colour = rng.choice(
-        (
-            (92, 58, 36),
-            (116, 76, 44),
-            (64, 40, 34),
-            (140, 104, 66),
-            (70, 76, 62),
-            (112, 36, 34),
-            (206, 190, 156),
-        )
-    )
-    canvas = Image.new("RGB", size, colour)
-    grain = Image.blend(cloud(1, 220, (512, 512)), cloud(2, 40, (512, 512)), 0.5).resize(size)
-    canvas = ImageChops.soft_light(canvas, Image.merge("RGB", (grain,) * 3))
-    draw = ImageDraw.Draw(canvas)
-    width, height = size
-    gold = rng.choice(
-        ((200, 164, 84), tuple(value * 2 // 3 for value in colour), tuple(value // 2 for value in colour))
-    )
-    for inset in rng.sample((0.04, 0.06, 0.12, 0.16), rng.randint(0, 3)):
-        draw.rectangle(
-            (inset * width, inset * width, width - inset * width, height - inset * width),
-            outline=gold,
-            width=rng.randint(1, 3),
-        )
-    if rng.random() < 0.5:
-        patch = Image.new("L", (width // 2, width // 2), 255)
-        pen = Pen(patch, 0, 3, rng)
-        pen.figure(
-            figures.figure(rng.choice(("lily", "rose", "crown", "lion", "sun"))),
-            (width / 4, width / 4),
-            width * 0.16,
-            [255],
-        )
-        canvas.paste(gold, (width // 4, height // 2 - width // 4), patch.point(lambda value: 255 - value))
-    if rng.random() < 0.6:
-        for number in range(rng.randint(3, 6)):
-            y = height * (number + 1) / 7
-            draw.rectangle(
-                (0, y, width * 0.06, y + height * 0.012), fill=tuple(max(0, value - 26) for value in colour)
-            )
-    worn = Image.radial_gradient("L").resize(size).point(lambda value: 255 - max(0, value - 150) // 2)
-    return ImageChops.multiply(canvas, Image.merge("RGB", (worn,) * 3))
-
-
-def marbled(size: tuple[int, int], rng: random.Random) -> Image.Image:
-    """Marbled paper, mode RGB."""
-    wide = Image.merge("RGB", [cloud(rng.randrange(40), cells) for cells in (18, 22, 26)])
-    bands = wide.point([(value * 7) % 256 for value in range(256)] * 3).filter(ImageFilter.BoxBlur(1))
-    tint = Image.new("RGB", bands.size, rng.choice(((190, 150, 130), (130, 150, 180), (180, 170, 130))))
-    return Image.blend(bands, tint, 0.45).resize(size)
 
 
 def target(size: tuple[int, int], rng: random.Random) -> Image.Image:

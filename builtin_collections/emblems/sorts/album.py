@@ -57,7 +57,8 @@ def photographs(leaf: Leaf, number: int) -> PageKind:
 def _pasted(leaf: Leaf, area: Area, number: int) -> None:
     rng = leaf.rng
     x, y, wide, tall = area
-    size = max(8, round(15 * leaf.unit * rng.uniform(0.85, 1.3)))
+    # A caption of two lines fits below the photograph.
+    size = max(8, round(min(15 * leaf.unit * rng.uniform(0.85, 1.3), wide / 11)))
     high = (tall - size * 2.4) * rng.uniform(0.75, 1.0)
     across = min(wide, high * rng.uniform(0.7, 1.5)) * rng.uniform(0.9, 1.0)
     high = min(high, across * rng.uniform(0.66, 1.4))
@@ -76,7 +77,7 @@ def _pasted(leaf: Leaf, area: Area, number: int) -> None:
         text = words.view(leaf.style.language, rng)
         if rng.random() < 0.3:
             text = words.caption((), number, leaf.style.language, rng)
-        caption = _label(leaf, text, (left, top + high + size * 0.3, across), size)
+        caption = _label(leaf, text, (x, top + high + size * 0.3, wide), size)
     tilt = rng.choice((0.0, rng.gauss(0, 1.6)))
     _paste_turned(leaf, shot, (left, top), tilt, caption)
 

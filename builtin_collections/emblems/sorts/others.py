@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from builtin_collections.emblems.drawing import ornaments, plates
+from builtin_collections.emblems.drawing import covers, ornaments, plates
 from builtin_collections.emblems.leaf import Leaf
 from builtin_collections.emblems.sorts.parts import frame, heading, stamped
 from builtin_collections.emblems.truth import PageKind, TextBlock
@@ -66,24 +66,16 @@ def blank(leaf: Leaf, number: int) -> PageKind:
 
 
 def binding(leaf: Leaf, number: int) -> PageKind:
-    """A cover, marbled paper, or a pastedown with an owner's bookplate."""
+    """A cover, or a pastedown of plain or marbled paper, perhaps with an owner's bookplate."""
     rng = leaf.rng
     size = (leaf.width, leaf.height)
     manner = rng.random()
     if manner < 0.6:
-        leaf.patches.append((plates.cover(size, rng, leaf.style.display), 0, 0))
+        board = covers.cover(size, rng, leaf.style.display, spine=leaf.recto)
+        leaf.patches.append((board, 0, 0))
         return "binding"
-    if manner < 0.75:
-        leaf.patches.append((plates.marbled(size, rng), 0, 0))
-    leather = plates.cover(size, rng, leaf.style.display)
-    mask = Image.new("L", size, 255)
-    edge = round(leaf.width * rng.uniform(0.02, 0.06))
-    ImageDraw.Draw(mask).rectangle(
-        (edge, edge, leaf.width - (0 if leaf.recto else edge), leaf.height - edge), fill=0
-    )
-    base = leaf.patches[0][0] if leaf.patches else Image.new("RGB", size, leaf.style.paper)
-    base.paste(leather, (0, 0), mask)
-    leaf.patches[:] = [(base, 0, 0)]
+    paper = covers.marbled(size, rng) if manner < 0.75 else Image.new("RGB", size, leaf.style.paper)
+    leaf.patches.append((covers.pastedown(paper, rng, spine=leaf.recto), 0, 0))
     if rng.random() < 0.6:
         _bookplate(leaf)
     return "binding"
