@@ -26,20 +26,21 @@ from iconoclip.page_layout.kinds import (
 )
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.regions import FEATURES, LARGEST_INITIAL, Answer, Candidate, Maps, candidates
-from iconoclip.page_layout.snapping import Grey, snapped
+from iconoclip.page_layout.snapping import Grey, at_straight_edges, snapped
 
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # Raised whenever the same maps would give other findings: what an older version found is then found again.
-READING_VERSION: Final = 4
+READING_VERSION: Final = 5
 # A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
 LEAST_WHOLE, LARGE = 0.5, 0.08
-# Initials touch text, stamps lie on it, photographs may be as light as their mounts, and bookplates are light
-# within their frames.
-_SNAPPED: Final = ("illustration", "ornament", "map")
+# Edges are moved to the ends of ink, or to straight edges: photographs may be as light as their mounts, and
+# bookplates are light within their frames. Initials touch text, and stamps lie on it.
+_SNAPPED, _STRAIGHT = ("illustration", "ornament", "map"), ("photograph", "bookplate")
 _WITHOUT_PICTURES: Final = ("text", "blank")
+_WRITTEN: Final = ("text", "music")
 SURE: Final = 0.8
 # Pictures of like size are on a sheet together from so many on, if the maps are this sure of their cells and
 # so little of their surroundings is text.
@@ -164,7 +165,10 @@ class Reading:
         cells = size[0] / CELL, size[1] / CELL
         found = candidates(answer, cells)
         boxes = self.boxes(found)
-        if (alike := self._alike(found)) and not _are_patches(alike, grey_HW):
+        chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes, size))
+        # The notes of a page of music, and its words, are of like size too.
+        is_written = PAGE_KINDS[int(np.argmax(chances))] in _WRITTEN
+        if not is_written and (alike := self._alike(found)) and not _are_patches(alike, grey_HW):
             boxes = self.boxes(found, alike)
         if grey_HW is not None:
             boxes = [_snapped(box, grey_HW) for box in boxes]
@@ -196,10 +200,11 @@ def _are_patches(found: list[Candidate], grey_HW: Grey | None) -> bool:
 
 
 def _snapped(box: FoundBox, grey_HW: Grey) -> FoundBox:
-    """A box whose edges lie where its ink ends, if its kind has ink of its own."""
-    if box.kind not in _SNAPPED or box.tilt:
+    """A box whose edges lie where its ink or its sheet ends, if its kind has such edges."""
+    if box.tilt or box.kind not in (*_SNAPPED, *_STRAIGHT):
         return box
-    left, top, right, bottom = snapped(grey_HW, box.corners)
+    move = snapped if box.kind in _SNAPPED else at_straight_edges
+    left, top, right, bottom = move(grey_HW, box.corners)
     return replace(box, left=left, top=top, right=right, bottom=bottom)
 
 

@@ -1,4 +1,5 @@
-"""Moves the edges of a box to the ink next to them. A cell of the maps is five pixels wide; ink ends at one.
+"""Moves the edges of a box to the ink, or to the straight edge of a sheet, next to them. A cell of the maps
+is four pixels wide; ink ends at one.
 
 Shapes: H, W of a page or of the window around a box.
 """
@@ -25,6 +26,12 @@ LEAST_INK, LEAST_OF_MEDIAN = 0.04, 0.12
 GAP: Final = 2
 # A box that would become another one is left as it is.
 LEAST_KEPT: Final = 0.45
+# An edge of a sheet is a step of so many levels between two lines of pixels, so many times as large as the
+# steps around it, with so many of the pixels becoming darker, or lighter. An eighth of the pixels is left off
+# at both ends, where sheets are worn, or a little tilted.
+LEAST_STEP, LEAST_RATIO, LEAST_SAME, LEFT_OFF = 6.0, 3.0, 0.8, 8
+# An edge moves by at most this share of the box's side, so that the line below a small sheet is not taken.
+MOST_MOVED: Final = 0.2
 
 
 def snapped(grey_HW: Grey, box: Corners) -> Corners:
@@ -72,3 +79,46 @@ def _outwards(is_ink: npt.NDArray[np.bool_], place: int) -> int:
     while place > 0 and not is_ink[place - 1]:
         place -= 1
     return place
+
+
+def at_straight_edges(grey_HW: Grey, box: Corners) -> Corners:
+    """The box with its edges moved to the clearest straight steps next to them, such as those of a photograph
+    on its mount, in shares of the page like `box`.
+
+    An edge without a clear step stays, and so does a box that would change too much.
+    """
+    height, width = grey_HW.shape
+    left, right = round(box[0] * width), round(box[2] * width)
+    top, bottom = round(box[1] * height), round(box[3] * height)
+    if min(right - left, bottom - top) < MIN_SIDE:
+        return box
+    across, down = (right - left) // LEFT_OFF, (bottom - top) // LEFT_OFF
+    lines = grey_HW[top + down : bottom - down], grey_HW[:, left + across : right - across].T
+    moved = (
+        _step(lines[0], left, right - left) / width if left else box[0],
+        _step(lines[1], top, bottom - top) / height if top else box[1],
+        _step(lines[0], right, right - left) / width if right < width else box[2],
+        _step(lines[1], bottom, bottom - top) / height if bottom < height else box[3],
+    )
+    return moved if overlap(moved, box) >= LEAST_KEPT else box
+
+
+def _step(across_NL: Grey, place: int, side: int) -> int:
+    """The line of pixels next to `place` at which most pixels change alike; `place` itself if hardly any do.
+
+    Letters change half of the pixels of a line at most, so the median passes them over.
+
+    Args:
+        across_NL: pixels of the whole page: N along the edge, L lines.
+        place: the first line beyond the edge.
+        side: of the box, in lines.
+    """
+    reach = min(REACH, round(MOST_MOVED * side))
+    first, end = max(1, place - reach), min(across_NL.shape[1], place + reach + 1)
+    lines_NL = across_NL[:, first - 1 : end].astype(np.int16)
+    changes_NL = np.diff(lines_NL)
+    steps_L = np.abs(np.median(changes_NL, axis=0))
+    best = int(np.argmax(steps_L))
+    is_clear = steps_L[best] >= max(LEAST_STEP, LEAST_RATIO * float(np.median(steps_L)))
+    darker, lighter = (changes_NL[:, best] < 0).mean(), (changes_NL[:, best] > 0).mean()
+    return first + best if is_clear and max(darker, lighter) >= LEAST_SAME else place

@@ -14,7 +14,7 @@ from iconoclip.page_layout.kinds import CLASSES
 from iconoclip.page_layout.measure import Score, box_score, overlap
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.regions import FEATURES
-from tests.iconoclip.page_layout.maps import READING, SIZE, blind, maps_with
+from tests.iconoclip.page_layout.maps import READING, SIZE, blind, certain_of, maps_with
 
 
 @pytest.mark.parametrize("kind", ["illustration", "ornament", "initial", "photograph", "map", "stamp"])
@@ -106,6 +106,9 @@ def test_many_small_pictures_are_each_others_witnesses():
     assert found(30, grey_HW=np.full((80 * CELL, 60 * CELL), 90, np.uint8)) == 0, "patches of a colour target"
     noise = np.random.default_rng(0).integers(0, 255, (80 * CELL, 60 * CELL)).astype(np.uint8)
     assert found(30, grey_HW=noise) == 30
+    for kind, expected in (("music", 0), ("text", 0), ("picture", 30)):
+        strict = replace(strict, kinds=certain_of(kind).kinds)
+        assert found(30) == expected, "notes and words are of like size too"
 
 
 def test_a_box_leaves_off_what_hardly_belongs_to_it():
