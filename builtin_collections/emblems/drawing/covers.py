@@ -146,7 +146,7 @@ def _label(board: _Board) -> None:
 
 
 def _joint(board: _Board) -> None:
-    """The groove between the spine and the board: dark, and light beside it."""
+    """The groove between the spine and the board: dark, and light next to it."""
     height = board.canvas.height
     at = board.rng.uniform(0.02, 0.05)
     board.bar(at, at + 0.012, 0, height, _darker(board.colour, 0.55))
