@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import time
 import zlib
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Mapping
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urljoin
@@ -15,6 +15,9 @@ import httpcore2
 from iconoclip.pictures import looks_like_markup
 
 MIN_BYTES_PER_STALL: Final = 1024
+# zlib finds out whether a body is gzip or zlib; "deflate" is used for both.
+_ANY_FORMAT: Final = zlib.MAX_WBITS | 32
+_GZIP: Final = b"\x1f\x8b"
 
 
 class Refused(Exception):
@@ -101,20 +104,20 @@ async def read_body(
 
     Raises:
         Refused: larger than allowed, or in an encoding that was not offered.
-        NotNow: less than `MIN_BYTES_PER_STALL` in `stall_seconds`.
+        NotNow: less than `MIN_BYTES_PER_STALL` in `stall_seconds`, or a compressed body that breaks off.
     """
     too_large = Refused(f"larger than {max_bytes} bytes")
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared[:18]) > max_bytes:
         raise too_large
-    decode = _decoder(headers.get("content-encoding", "identity").strip().lower(), max_bytes)
+    decoder = _Decoder(headers.get("content-encoding", "identity").strip().lower(), max_bytes)
     parts: list[bytes] = []
     received = decoded = in_window = 0
     window_ends = time.monotonic() + stall_seconds
     async for chunk in stream:
         received += len(chunk)
         in_window += len(chunk)
-        plain = decode(chunk)
+        plain = decoder.decode(chunk)
         decoded += len(plain)
         if received > max_bytes or decoded > max_bytes:
             raise too_large
@@ -123,23 +126,58 @@ async def read_body(
             if in_window < MIN_BYTES_PER_STALL:
                 raise NotNow("the transfer stalled")
             in_window, window_ends = 0, now + stall_seconds
+    decoder.end()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _decoder(encoding: str, max_bytes: int) -> Callable[[bytes], bytes]:
-    if encoding in ("", "identity"):
-        return bytes
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise Refused(f"the body is encoded as '{encoding[:40]}', which was not requested")
-    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
+class _Decoder:
+    """Decompresses a body chunk by chunk: gzip of one member or several, or zlib.
 
-    def decode(chunk: bytes) -> bytes:
-        try:
-            return machine.decompress(chunk, max_bytes + 1)
-        except zlib.error as error:
-            raise Refused(f"the compressed body is damaged: {error}") from None
+    Raises:
+        Refused: the encoding was not offered.
+    """
 
-    return decode
+    def __init__(self, encoding: str, max_bytes: int) -> None:
+        self._is_plain = encoding in ("", "identity")
+        if not self._is_plain and encoding not in ("gzip", "x-gzip", "deflate"):
+            raise Refused(f"the body is encoded as '{encoding[:40]}', which was not requested")
+        self._max_bytes = max_bytes
+        self._machine = zlib.decompressobj(_ANY_FORMAT)
+        self._is_empty = True
+
+    def decode(self, chunk: bytes) -> bytes:
+        """The bytes of a chunk, at most one more than `max_bytes`.
+
+        Raises:
+            Refused: the body is damaged.
+        """
+        if self._is_plain:
+            return chunk
+        parts: list[bytes] = []
+        room = self._max_bytes + 1
+        while chunk and room > 0:
+            if self._machine.eof:
+                # What follows is a further member, or padding.
+                if not chunk.startswith(_GZIP):
+                    break
+                self._machine = zlib.decompressobj(_ANY_FORMAT)
+            self._is_empty = False
+            try:
+                parts.append(self._machine.decompress(chunk, room))
+            except zlib.error as error:
+                raise Refused(f"the compressed body is damaged: {error}") from None
+            room -= len(parts[-1])
+            chunk = self._machine.unused_data
+        return b"".join(parts)
+
+    def end(self) -> None:
+        """Check that the body is complete.
+
+        Raises:
+            NotNow: it is not; a length that fits says nothing of that if a proxy cut the body before.
+        """
+        if not self._is_plain and not self._is_empty and not self._machine.eof:
+            raise NotNow("the compressed body broke off")
 
 
 def looks_like_html(data: bytes) -> bool:

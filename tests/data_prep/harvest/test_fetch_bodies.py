@@ -61,12 +61,14 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (raw(OK + b"Content-Length: 99999999999\r\n\r\n"), Refused, "larger than"),
         (chunked(b"not gzip", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), Refused,
          "damaged"),
+        (chunked(gzip.compress(b"<html>" * 900, mtime=0)[:-12],
+                 head=b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n"), NotNow, "broke off"),
         (chunked(b"x", head=b"Transfer-Encoding: chunked\r\nContent-Encoding: br\r\n"), Refused,
          "encoded as 'br'"),
     ],
     ids=["cut short", "stalls", "negative length", "two lengths", "ssh", "nothing", "endless header",
     "slow drip",
-         "endless", "huge by its own word", "no gzip", "brotli"],
+         "endless", "huge by its own word", "no gzip", "half a gzip", "brotli"],
 )  # fmt: skip
 def test_bodies_that_cannot_be_used(server, reply, script, error, reason):
     server.routes["/a"] = reply(script=script)
@@ -110,12 +112,22 @@ def test_a_slow_but_steady_transfer_is_waited_for(server, reply):
     assert len(get(server, "/a", wanted="any", limits=IMPATIENT).body) == 36_000
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_compressed_documents(server, reply, encoding):
-    body = json.dumps({"a": "b" * 1000}).encode()
-    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+BODY = json.dumps({"a": "b" * 1000}).encode()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(BODY)),
+        ("gzip", gzip.compress(BODY[:400]) + gzip.compress(BODY[400:])),
+        ("gzip", gzip.compress(BODY) + bytes(64)),
+        ("deflate", zlib.compress(BODY)),
+    ],
+    ids=["gzip", "two members", "padded", "zlib"],
+)
+def test_compressed_documents(server, reply, encoding, packed):
     server.routes["/a"] = reply(packed, headers={"Content-Encoding": encoding})
-    assert get(server, "/a").body == body
+    assert get(server, "/a").body == BODY
 
 
 def test_bytes_beyond_the_content_length_are_cut(server, reply):
