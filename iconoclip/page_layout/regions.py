@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from iconoclip.page_layout.components import BoolMap, Component, components
-from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS, TEXT
+from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS, PAGE_KINDS, TEXT
 
 Maps = npt.NDArray[np.float32]
 _GRAPHIC: Final = [number for number, name in enumerate(CLASSES) if name in GRAPHIC_KINDS]
+_WITH_PICTURES: Final = ("picture", "mixed", "map", "spread")
+MAX_LOG_ODDS: Final = 4.0
 _INITIAL, _STAMP = CLASSES.index("initial"), CLASSES.index("stamp")
 MIN_CHANCE: Final = 0.5
 MIN_CELLS: Final = 4
@@ -41,6 +43,7 @@ MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 200, 15.0, 0.95, 0
 FEATURES: Final = (
     "constant", "mean chance", "highest chance", "share of its rectangle", "agreement", "log area",
     "log height", "log ratio", "touches the edge", "left", "top", "text to the right", "text around",
+    "page has pictures",
     *(f"share of {name}" for name in CLASSES),
 )  # fmt: skip
 
@@ -91,7 +94,7 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
     found: list[Candidate] = []
     for part in _parts(maps_CHW):
         if len(part.cells.rows) >= MIN_CELLS and len(found) < MAX_CANDIDATES:
-            candidate = _candidate(part, maps_CHW, answer.edges_4HW, size)
+            candidate = _candidate(part, answer, maps_CHW, size)
             if candidate.box[2] > candidate.box[0] and candidate.box[3] > candidate.box[1]:
                 found.append(candidate)
     return _without_inner(found)
@@ -186,8 +189,16 @@ def _grown(core: Component, map_HW: BoolMap, depth: int) -> Component:
     return Component(rows, columns)
 
 
-def _candidate(part: _Part, maps_CHW: Maps, edges_4HW: Maps, size: tuple[float, float]) -> Candidate:
+def _has_pictures(kinds_K: npt.NDArray[np.float32]) -> float:
+    """The log odds that a page is of a kind with pictures, by the logits of its kinds."""
+    has_K = np.array([kind in _WITH_PICTURES for kind in PAGE_KINDS])
+    odds = np.logaddexp.reduce(kinds_K[has_K]) - np.logaddexp.reduce(kinds_K[~has_K])
+    return float(np.clip(odds, -MAX_LOG_ODDS, MAX_LOG_ODDS))
+
+
+def _candidate(part: _Part, answer: Answer, maps_CHW: Maps, size: tuple[float, float]) -> Candidate:
     cells, layer_HW = part
+    edges_4HW = answer.edges_4HW
     x0, y0, x1, y1 = _trimmed(cells)
     (left, top, right, bottom), agreement = _seen(cells, edges_4HW, _edges(layer_HW, (x0, y0, x1, y1)), size)
     box = left / size[0], top / size[1], min(right / size[0], 1.0), min(bottom / size[1], 1.0)
@@ -211,6 +222,7 @@ def _candidate(part: _Part, maps_CHW: Maps, edges_4HW: Maps, size: tuple[float, 
             box[1],
             float(right_of.mean()) if right_of.size else 0.0,
             float(around.mean()),
+            _has_pictures(answer.kinds_K),
             *maps_CHW[:, cells.rows, cells.columns].mean(1).tolist(),
         ]
     )

@@ -33,6 +33,7 @@ from training.pages.fit import (
     loss_of,
 )
 from training.pages.network import PageNet
+from training.pages.page_kinds import fit_kinds
 from training.pages.samples import NO_KIND, Sample
 from training.pages.stored import UNMARKED, stored
 from training.pages.truth import corrected_pages, read_pages
@@ -257,6 +258,31 @@ def test_a_network_that_is_improved_keeps_half_of_its_weights(tmp_path, monkeypa
     weights = [network.classes.weight for network in (start, half, trained)]
     assert not torch.equal(weights[0], weights[2])
     assert torch.allclose(weights[1], (weights[0] + weights[2]) / 2, atol=1e-7)
+
+
+def test_the_kinds_of_pages_are_fitted_to_whole_pages(tmp_path, monkeypatch):
+    """Kinds that differ by the number of stripes; the layers of a new network know nothing of them."""
+    monkeypatch.setattr("training.pages.page_kinds.LEAST_PAGES", 2)
+    rows = [
+        {
+            "file": f"images/{kind}-{n}.jpg", "document": f"{kind}-{n}", "kind": kind, "boxes": [],
+            "zones": [zone("MainZone", 10 + 5 * n, 10 + 20 * stripe, 260, 8) for stripe in range(2 * count)],
+        }
+        for count, kind in enumerate(PAGE_KINDS) for n in range(3)
+    ]  # fmt: skip
+    pages = read_pages(write_pages(tmp_path, rows))
+    shown = [page for page in pages if not page.document.endswith("1")]
+    torch.manual_seed(0)
+    network = PageNet().eval()
+    before = network.kinds[0].weight.clone()
+    fit_kinds(network, shown[:-1])
+    assert torch.equal(network.kinds[0].weight, before), "one page of the last kind is too few"
+    maps_CHW = looked_at(network, pages[0]).answer.maps_CHW
+    fit_kinds(network, shown)
+    assert np.array_equal(looked_at(network, pages[0]).answer.maps_CHW, maps_CHW)
+    unseen = [page for page in pages if page.document.endswith("1")]
+    told = [PAGE_KINDS[int(looked_at(network, page).answer.kinds_K.argmax())] for page in unseen]
+    assert sum(kind == page.kind for kind, page in zip(told, unseen, strict=True)) >= 7, told
 
 
 def test_losses_are_what_their_definitions_say():

@@ -27,7 +27,7 @@ SCORE_PULL, BOX_PULL, KIND_PULL = 1.0, 1.0, 3.0
 # on a sheet of photographs small things are photographs.
 OF_KIND: Final = np.array(
     [
-        name in ("constant", "text around", "text to the right", "touches the edge")
+        name in ("constant", "text around", "text to the right", "touches the edge", "page has pictures")
         or name in {f"share of {kind}" for kind in CLASSES}
         for name in FEATURES
     ]

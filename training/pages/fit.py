@@ -15,6 +15,7 @@ from iconoclip.page_layout.kinds import TEXT
 from iconoclip.progress import progress
 from training.hardware import autocast, resolve_precision
 from training.pages.network import PageNet
+from training.pages.page_kinds import fit_kinds
 from training.pages.samples import (
     BATCH,
     NO_KIND,
@@ -59,6 +60,14 @@ def fit(
             starts with random ones.
         workers: processes that make samples.
     """
+    network = _trained(pages, num_samples, seed, start, workers)
+    fit_kinds(network, [one.page for one in pages], seed)
+    return network
+
+
+def _trained(
+    pages: Sequence[Stored], num_samples: int, seed: int, start: PageNet | None, workers: int
+) -> PageNet:
     torch.manual_seed(seed)
     network = PageNet() if start is None else copy.deepcopy(start)
     network = network.to(memory_format=torch.channels_last).train()

@@ -68,6 +68,8 @@ class Stage(nn.Module):
 class PageNet(nn.Module):
     """From the pixels of a page to its maps, its edges and its kind."""
 
+    NUM_HIDDEN: Final = 64
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = _normed(3, WIDTHS[0], 3, 2)
@@ -91,12 +93,22 @@ class PageNet(nn.Module):
         nn.init.constant_(cast(Tensor, last_layer.bias), math.log(10))
         self.edges = nn.Sequential(_normed(DECODER[1], DECODER[1], 3), nn.ReLU(), last_layer)
         self.kinds = nn.Sequential(
-            nn.Linear(2 * last + 2 * len(CLASSES), 64), nn.ReLU(), nn.Linear(64, len(PAGE_KINDS))
+            nn.Linear(2 * last + 2 * len(CLASSES), self.NUM_HIDDEN),
+            nn.ReLU(),
+            nn.Linear(self.NUM_HIDDEN, len(PAGE_KINDS)),
         )
 
     def logits(self, pages_B3HW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of the classes [B, C, R, N], logarithms of the distances to the left, upper, right and lower
         edge in cells [B, 4, R, N], logits of the kinds of pages [B, K]."""
+        classes, edges, seen = self._seen(pages_B3HW)
+        return classes, edges, self.kinds(seen)
+
+    def page_features(self, pages_B3HW: Tensor) -> Tensor:
+        """What tells the kinds of pages [B, F]: means and maxima of coarse features and of classes."""
+        return self._seen(pages_B3HW)[2]
+
+    def _seen(self, pages_B3HW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         values = functional.relu(self.stem(pages_B3HW))
         scales = []
         for stage in self.stages:
@@ -114,7 +126,7 @@ class PageNet(nn.Module):
         classes, edges = self.classes(up), self.edges(up)
         chances = classes.detach().softmax(1)
         seen = [page, last.amax((2, 3)), chances.mean((2, 3)), chances.amax((2, 3))]
-        return classes, edges.clamp(*LOG_BOUNDS), self.kinds(torch.cat(seen, 1))
+        return classes, edges.clamp(*LOG_BOUNDS), torch.cat(seen, 1)
 
     def forward(self, pages_B3HW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probabilities of the classes [B, C, R, N], distances to the edges in cells [B, 4, R, N], logits of
