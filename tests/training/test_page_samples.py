@@ -10,7 +10,7 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from tests.training.marked_pages import write_pages, zone
-from training.pages.composing import Cut, Draft, sheet, side_by_side
+from training.pages.composing import Cut, Draft, fan, sheet, side_by_side
 from training.pages.samples import NO_KIND, Samples
 from training.pages.stored import FIRST_THING, stored
 from training.pages.truth import read_pages
@@ -145,6 +145,20 @@ def test_a_sheet_has_the_pictures_of_other_pages_and_marks_them(tmp_path):
             inner = draft.pixels[:, thing.top : thing.bottom, thing.left : thing.right].mean()
             picture = source.pixels[:, 140:240, 110:190].float().mean() / 255
             assert abs(float(inner - picture)) < 0.06, "its pixels are those of the picture"
+
+
+def test_a_fan_is_one_photograph(tmp_path):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    source, *_ = (stored(page) for page in read_pages(write_pages(tmp_path, [row])))
+    for seed in range(4):
+        draft = fan([Cut(source, source.things[0])] * 12, np.random.default_rng(seed))
+        (thing,) = draft.things
+        own = torch.nonzero(draft.marks == FIRST_THING)
+        ends = thing.left, thing.top, thing.right - 1, thing.bottom - 1
+        assert ends == (*own.amin(0).flip(0).tolist(), *own.amax(0).flip(0).tolist())
+        bare = draft.pixels[:, draft.marks != FIRST_THING]
+        assert float(bare.std(1).max()) == 0, "around it is plain card"
+        assert float(draft.pixels[:, draft.marks == FIRST_THING].std(1).min()) > 0.1
 
 
 def test_pages_with_rare_things_are_chosen_more_often(tmp_path):

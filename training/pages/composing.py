@@ -1,4 +1,4 @@
-"""Pages made of others: things pasted on them, two side by side, sheets of many pictures."""
+"""Pages made of others: things pasted on them, two side by side, sheets and fans of many pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
@@ -69,6 +70,32 @@ def sheet(pictures: Sequence[Cut], captions: Stored, random: np.random.Generator
             below = draft.things[-1].bottom + random.uniform(1, 4)
             _write(draft, captions, (draft.things[-1].left, below, side * 0.8, height / rows * 0.08), random)
     return draft
+
+
+def fan(pictures: Sequence[Cut], random: np.random.Generator) -> Draft:
+    """Pictures in an arc on plain card, each covering a part of the one before: together one photograph."""
+    width, height = STORED_SIDE, round(STORED_SIDE * random.uniform(0.6, 1.0))
+    tone = random.uniform(60, 250) * random.uniform(0.85, 1.0, 3)
+    card = Image.new("RGB", (width, height), tuple(int(value) for value in tone))
+    shown = Image.new("1", card.size)
+    reach, radius = random.uniform(25, 85), width * random.uniform(0.35, 0.6)
+    tall = round(height * random.uniform(0.12, 0.3))
+    for number, item in enumerate(pictures):
+        degrees = reach * (2 * number / max(len(pictures) - 1, 1) - 1)
+        left, top, right, bottom = (round(value) for value in item.thing[1:5])
+        crop = Image.fromarray(item.source.pixels[:, top:bottom, left:right].permute(1, 2, 0).numpy())
+        shot = ImageOps.expand(crop.resize((round(tall * random.uniform(0.6, 0.8)), tall)), 4, "white")
+        mask = Image.new("L", shot.size, 255).rotate(-degrees, expand=True)
+        shot = shot.rotate(-degrees, Image.Resampling.BILINEAR, expand=True)
+        x = width / 2 + radius * math.sin(math.radians(degrees)) - shot.width / 2
+        y = height * 0.95 - radius * math.cos(math.radians(degrees)) - shot.height / 2
+        card.paste(shot, (round(x), round(y)), mask)
+        shown.paste(1, (round(x), round(y)), mask)
+    bounds = shown.getbbox()
+    assert bounds is not None, "there are pictures"
+    marks = torch.where(torch.from_numpy(np.array(shown)), FIRST_THING, OTHER).to(torch.int16)
+    pixels = torch.from_numpy(np.array(card)).permute(2, 0, 1).float() / 255
+    return Draft(pixels, marks, [Thing(CLASS_OF_KIND["photograph"], *bounds, True)], "picture")
 
 
 def _put(

@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 
 from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, canvas_size
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PAGE_KINDS, TEXT
-from training.pages.composing import Cut, Draft, can_be_cut, paste, sheet, shine_through, side_by_side
+from training.pages.composing import Cut, Draft, can_be_cut, fan, paste, sheet, shine_through, side_by_side
 from training.pages.stored import FIRST_THING, UNMARKED, Stored, Thing
 
 CANVAS: Final = (canvas_size(400, INPUT_SIDE)[1], 400)
@@ -35,8 +35,9 @@ HALVED_BELOW: Final = 0.6
 # An object of which less than this share is on the sample is no longer one.
 _LEAST_SHOWN: Final = 0.35
 NO_KIND: Final = -1
-# Kinds that this share of the pages have are common enough; of the samples, so many are sheets of pictures.
-COMMON, SHEETS = 0.1, 0.04
+# Kinds that this share of the pages have are common enough; of the samples, so many are sheets of pictures,
+# and of these so many fans.
+COMMON, SHEETS, FANS = 0.1, 0.04, 0.25
 # Samples of a batch have one shape, upright or lying.
 BATCH: Final = 4
 
@@ -99,9 +100,10 @@ class Samples(Dataset[Sample]):
         canvas = self._canvas if is_upright else self._canvas[::-1]
         random = np.random.default_rng((self._seed, 0, number))
         pictures = self._pictures[int(random.integers(2))]
-        if pictures and random.random() < SHEETS:
+        if pictures and (draw := random.random()) < SHEETS:
             chosen = random.integers(len(pictures), size=int(random.integers(4, 41)))
-            draft = sheet([pictures[one] for one in chosen], self._chosen(random), random)
+            cuts = [pictures[one] for one in chosen]
+            draft = fan(cuts, random) if draw < SHEETS * FANS else sheet(cuts, self._chosen(random), random)
         else:
             draft = self._page(is_upright, random)
         if random.random() < 0.15:
