@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
@@ -75,27 +74,39 @@ def sheet(pictures: Sequence[Cut], captions: Stored, random: np.random.Generator
 def fan(pictures: Sequence[Cut], random: np.random.Generator) -> Draft:
     """Pictures in an arc on plain card, each covering a part of the one before: together one photograph."""
     width, height = STORED_SIDE, round(STORED_SIDE * random.uniform(0.6, 1.0))
-    tone = random.uniform(60, 250) * random.uniform(0.85, 1.0, 3)
-    card = Image.new("RGB", (width, height), tuple(int(value) for value in tone))
-    shown = Image.new("1", card.size)
+    card = torch.from_numpy(random.uniform(0.25, 1.0) * random.uniform(0.85, 1.0, (3, 1, 1)))
+    pixels = card.float().expand(3, height, width).clone()
+    shown = torch.zeros(height, width, dtype=torch.bool)
     reach, radius = random.uniform(25, 85), width * random.uniform(0.35, 0.6)
     tall = round(height * random.uniform(0.12, 0.3))
     for number, item in enumerate(pictures):
-        degrees = reach * (2 * number / max(len(pictures) - 1, 1) - 1)
+        angle = math.radians(reach * (2 * number / max(len(pictures) - 1, 1) - 1))
         left, top, right, bottom = (round(value) for value in item.thing[1:5])
-        crop = Image.fromarray(item.source.pixels[:, top:bottom, left:right].permute(1, 2, 0).numpy())
-        shot = ImageOps.expand(crop.resize((round(tall * random.uniform(0.6, 0.8)), tall)), 4, "white")
-        mask = Image.new("L", shot.size, 255).rotate(-degrees, expand=True)
-        shot = shot.rotate(-degrees, Image.Resampling.BILINEAR, expand=True)
-        x = width / 2 + radius * math.sin(math.radians(degrees)) - shot.width / 2
-        y = height * 0.95 - radius * math.cos(math.radians(degrees)) - shot.height / 2
-        card.paste(shot, (round(x), round(y)), mask)
-        shown.paste(1, (round(x), round(y)), mask)
-    bounds = shown.getbbox()
-    assert bounds is not None, "there are pictures"
-    marks = torch.where(torch.from_numpy(np.array(shown)), FIRST_THING, OTHER).to(torch.int16)
-    pixels = torch.from_numpy(np.array(card)).permute(2, 0, 1).float() / 255
+        crop = item.source.pixels[:, top:bottom, left:right].float()[None] / 255
+        size = (tall, round(tall * random.uniform(0.6, 0.8)))
+        shot = functional.pad(functional.interpolate(crop, size, mode="bilinear"), (4, 4, 4, 4), value=1.0)
+        middle = width / 2 + radius * math.sin(angle), height * 0.95 - radius * math.cos(angle)
+        grid = _turned(shot.shape[2:], angle, middle, (height, width))
+        own = (grid.abs() <= 1).all(-1)
+        turned = functional.grid_sample(shot, grid[None], padding_mode="border", align_corners=False)[0]
+        pixels[:, own] = turned[:, own]
+        shown |= own
+    rows, columns = torch.nonzero(shown.any(1)).flatten(), torch.nonzero(shown.any(0)).flatten()
+    bounds = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    marks = torch.where(shown, FIRST_THING, OTHER).to(torch.int16)
     return Draft(pixels, marks, [Thing(CLASS_OF_KIND["photograph"], *bounds, True)], "picture")
+
+
+def _turned(
+    size: Sequence[int], angle: float, middle: tuple[float, float], canvas: tuple[int, int]
+) -> Tensor:
+    """Where each pixel of a canvas lies in a picture of this size that is turned clockwise about its middle:
+    [H, W, 2], x and y, within -1 to 1 if it lies in the picture."""
+    y, x = torch.meshgrid(
+        torch.arange(canvas[0]) + 0.5 - middle[1], torch.arange(canvas[1]) + 0.5 - middle[0], indexing="ij"
+    )
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return torch.stack([(x * cosine + y * sine) * 2 / size[1], (y * cosine - x * sine) * 2 / size[0]], 2)
 
 
 def _put(
