@@ -107,7 +107,10 @@ class ModelDirectory:
                 where=self.folder,
                 remedy=convert,
             )
-        if found.kind in ("foreign", "damaged"):
+        # Training can be told the architecture; here the folder has to be whole.
+        alone = None if self.config_path.exists() else weights_in(self.folder)
+        is_half = alone is not None and alone.suffix == ".safetensors"
+        if found.kind in ("foreign", "damaged") and not is_half:
             return found.error(self.folder)
         missing = "weights" if self.config_path.is_file() else "config"
         return MissingRequirement(
