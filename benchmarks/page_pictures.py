@@ -41,6 +41,7 @@ TILE, SHEET_COLUMNS, PER_SHEET, MAX_SHEETS = 420, 6, 24, 8
 
 
 def main() -> None:
+    """Read the command line, measure, and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

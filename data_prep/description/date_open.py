@@ -46,6 +46,11 @@ _NARROWED: Final = re.compile(
 _TOLERANCE: Final = re.compile(
     rf"{_YEAR},?\s*(?:\+\s*/?\s*-|±)\s*(?P<years>\d{{1,3}})(?!\d)\s*[^\W\d_]{{0,8}}\.?"
 )
+# "13th century, second quarter (c. 1240-50)": years behind a century without any.
+_YEARS_BEHIND: Final = re.compile(
+    rf"(?P<date>[^\d]*(?:\d{{1,2}}(?!\d)[^\d]*)+?)[\s,;]+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?"
+    r"(?P<first>\d{4})(?:\s*[-/]\s*(?P<last>\d{4}|\d\d))?"
+)
 
 
 def with_tolerance(text: str) -> Span | None:
@@ -56,13 +61,6 @@ def with_tolerance(text: str) -> Span | None:
         if match
         else None
     )
-
-
-# "13th century, second quarter (c. 1240-50)": years behind a century without any.
-_YEARS_BEHIND: Final = re.compile(
-    rf"(?P<date>[^\d]*(?:\d{{1,2}}(?!\d)[^\d]*)+?)[\s,;]+(?:{patterns.any_of(words.CIRCA)}\.?\s+)?"
-    r"(?P<first>\d{4})(?:\s*[-/]\s*(?P<last>\d{4}|\d\d))?"
-)
 
 
 def years_within(text: str, read: Callable[[str], Span | None]) -> Span | None:

@@ -1,7 +1,8 @@
 """Fits the last layers of a network, which tell the kind of a page, when everything before them is trained.
 
 While the maps are trained, the kind has a small share of the loss, and the network sees each kind of page in
-a few hundred samples. Fitted to whole pages, the same layers make a fourth of the mistakes.
+a few hundred samples. Fitted to whole pages, the same layers make a tenth of the mistakes on drawn
+books that they have not seen.
 
 Shapes: N pages, F features, K kinds of pages.
 """
