@@ -19,12 +19,23 @@ from iconoclip.record import CaptionRole
 
 FOLDER: Final = "captions"
 DEFAULT: Final = "default"
-NAMES: Final = ("subject", "person", "place", "technique", "type", "creator", "date", "title", "work")
+NAMES: Final = (
+    "subject",
+    "person",
+    "place",
+    "technique",
+    "type",
+    "creator",
+    "date",
+    "title",
+    "work",
+    "language",
+)
 
 _Phrases = TypeVar("_Phrases")
 _NAME = re.compile(r"\{(\w+)\}")
 # Words, unlike names: at the beginning of a sentence they have a capital, "Oil on panel".
-_WORDS: Final = ("subject", "type", "technique")
+_WORDS: Final = ("subject", "type", "technique", "language")
 # A title that contains quotation marks gets none around it.
 _QUOTES: Final = re.compile(r"[«»“”„「『]")
 _AROUND_TITLE: Final = re.compile(r"[«“”„»‘]\s?(?=\{title\})|(?<=\{title\})\s?[»”“«’]")
@@ -41,7 +52,7 @@ class Template(Config):
             "{title}",
             "{work}",
             "{subject}; {person}",
-            "{type}, {technique}, {creator}, {place}, {date}",
+            "{type}, {technique}, {language}, {creator}, {place}, {date}",
         ),
         description="sentences that extend a title which is too short to describe the object",
     )
@@ -156,6 +167,13 @@ class Composition(Config):
             " in its quotation marks; the parts are those of configs/labels/page-parts.yaml"
         ),
     )
+    languages: dict[str, str] = Field(
+        default={},
+        description=(
+            "language -> how the language of a book is told, around `{language}`; it follows the title of a"
+            " page of the book"
+        ),
+    )
     templates: dict[str, Template] = Field(description="language -> template; `default` for all others")
 
     @field_validator("templates")
@@ -172,6 +190,14 @@ class Composition(Config):
             if _NAME.findall(page) != ["title"]:
                 raise ValueError(f"'{page}' has to hold `{{title}}`, and no other name")
         return pages
+
+    @field_validator("languages")
+    @classmethod
+    def _have_a_language(cls, phrases: dict[str, str]) -> dict[str, str]:
+        for phrase in phrases.values():
+            if _NAME.findall(phrase) != ["language"]:
+                raise ValueError(f"'{phrase}' has to hold `{{language}}`, and no other name")
+        return phrases
 
     @field_validator("parts")
     @classmethod
@@ -193,6 +219,15 @@ class Composition(Config):
         for it."""
         phrase = (_of_language(self.parts, language) or {}).get(part)
         return phrase.replace("{title}", self.quoted(title, language)) if phrase else title
+
+    def written_in(self, names: str, language: str) -> str:
+        """How a text of the language `language` tells in which languages a book is: "in Latin"; empty if it
+        has no phrase for it.
+
+        Args:
+            names: the names of the languages of the book.
+        """
+        return (_of_language(self.languages, language) or "").replace("{language}", names)
 
     def quoted(self, title: str, language: str) -> str:
         """A title in the quotation marks of a language, which are those of its phrase for a page."""

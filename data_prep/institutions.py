@@ -35,6 +35,7 @@ TextField = Literal[
     "person",
     "place",
     "technique",
+    "text_language",
     "note",
     "type",
     "creator",

@@ -21,6 +21,7 @@ from data_prep.description.makers import makers_in
 from data_prep.description.plain_text import plain_text
 from data_prep.description.roles import role_of
 from data_prep.description.sentences import Circumstances, terms_in
+from data_prep.description.text_languages import languages_in
 from data_prep.institutions import InstitutionProfile
 from iconoclip.people import people_in, person
 from iconoclip.record import Caption, CaptionLevel, Date
@@ -166,7 +167,10 @@ def describe(
     if spoken in ("la", None):
         spoken = profile.language or _language_of(found, ("description", "note")) or spoken
     places = tuple((text, tag) for text, tag in places if not _ORGANISATION.search(text))
-    around = Circumstances(creators, date, _types(found), techniques, places, spoken)
+    written = languages_in(
+        (plain_text(one.text, 200), one.language) for one in found.items if one.field == "text_language"
+    )
+    around = Circumstances(creators, date, _types(found), techniques, places, spoken, text_languages=written)
     captions, about = captions_and_terms(found.items, profile, level, around, siblings)
     if profile.iconclass_captions:
         captions += captions_of(notations, level)

@@ -84,6 +84,9 @@ class Circumstances:
     terms: tuple[tuple[CaptionRole, str, str], ...] = field(default=())
     """What the object is about: role (`subject` or `person`), text and language of each term."""
 
+    text_languages: tuple[str, ...] = field(default=())
+    """BCP 47 tags of the languages in which the object is written."""
+
     def of(self, whole: Circumstances) -> Circumstances:
         """These facts; those that are missing are taken from the whole object, but for what that is about:
         each of its parts may be about something else."""
@@ -95,6 +98,7 @@ class Circumstances:
             places=self.places or whole.places,
             language=self.language or whole.language,
             terms=self.terms,
+            text_languages=self.text_languages or whole.text_languages,
         )
 
     def values(self, tag: str) -> dict[str, list[str]]:

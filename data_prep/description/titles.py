@@ -6,6 +6,7 @@ from the catalogue are added. Which titles count as short, and what is added, is
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from data_prep.composition import Composition
 from data_prep.description import kinds, languages
 from data_prep.description.designations import is_designation
 from data_prep.description.page_labels import is_page_label, may_be_title, names_a_page, names_a_part
+from data_prep.description.page_parts import part_shown
 from data_prep.description.sentences import Circumstances, same_language
+from data_prep.description.text_languages import names_of
 from iconoclip.record import Caption
 
 # A longer title of a work is the text of a title page, which is too long to be added to a heading.
@@ -149,9 +152,15 @@ def _kinds(around: Circumstances) -> str:
 
 
 def _is_of_a_book(caption: Caption) -> bool:
-    """Whether a caption is the title of a book. "Binding of ..." is not."""
-    first = next(iter(_WORD.findall(caption.text)), "")
-    return caption.level == "work" and caption.role == "title" and not is_page_label(first)
+    """Whether a caption is the title of a book. "Binding of ..." and "Leaf from ..." are not."""
+    return caption.level == "work" and caption.role == "title" and not _begins_with_a_part(caption.text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _begins_with_a_part(title: str) -> bool:
+    first = next(iter(_WORD.findall(title)), "")
+    # "On herons": a number of a page may stand for itself, and many of these words begin titles.
+    return names_a_page(f"{first} 1") or part_shown((first,), is_book=True) is not None
 
 
 def _says_little(caption: Caption, composition: Composition) -> bool:
@@ -260,6 +269,10 @@ class _Extension:
         values = self.around.values(tag)
         for name in ("technique", "place"):
             values[name] = [text for text in values[name] if len(text) <= _MAX_VALUE_CHARS][:2]
+        if self.view.is_page and (work or _is_of_a_book(caption)):
+            names = names_of(self.around.text_languages, tag)
+            written = self.composition.written_in(names, tag) if names else ""
+            values["language"] = [written] if written else []
         return {
             name: [text for text in texts if _is_new(name, text, whole)] for name, texts in values.items()
         }

@@ -21,6 +21,7 @@ _FIELDS = {
     "date": "date",
     "created": "date",
     "type": "type",
+    "language": "text_language",
     "rights": "rights",
     "license": "rights",
     "accessRights": "rights",

@@ -38,6 +38,7 @@ _FIELDS = {
     "created": "date",
     "date": "date",
     "type": "type",
+    "language": "text_language",
 }
 # dc:type is the kind of object; edm:type only states whether it is an image, a text, ...
 _EDM_TYPE = "{http://www.europeana.eu/schemas/edm/}type"

@@ -51,6 +51,7 @@ _PROXY_FIELDS = {
     "dctermsCreated": "date",
     "dcDate": "date",
     "dcType": "type",
+    "dcLanguage": "text_language",
 }
 
 

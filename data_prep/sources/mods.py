@@ -112,6 +112,9 @@ def note_mods(mods: Element, statements: Statements) -> None:
             for form in children(item, "form"):
                 if attribute(form, "type") in ("material", "technique", "support", "medium"):
                     statements.add("technique", text_of(form), _language(form), "mods:form")
+        elif name == "language":
+            for term in children(item, "languageTerm"):
+                statements.add("text_language", text_of(term), _language(term), "mods:languageTerm")
         elif name == "originInfo":
             _note_origin(item, statements)
 
