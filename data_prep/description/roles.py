@@ -63,7 +63,11 @@ class _Words:
     ends: tuple[str, ...]
 
     def match(self, text: str) -> bool:
-        if text in self.whole or (self.starts and self.starts.match(text)):
+        if (
+            text in self.whole
+            or text.rstrip("?!…:>» ") in self.whole
+            or (self.starts and self.starts.match(text))
+        ):
             return True
         if self.ends and text.endswith(self.ends):
             return True
