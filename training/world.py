@@ -199,7 +199,7 @@ def check_world(
         raise ConfigError(
             f"mpirun started {_processes(now.size or 0)}, which have no address to meet at",
             where="launcher",
-            remedy=f"start them with {_line('torchrun', asked, command)}",
+            remedy=f"start them with {_line('torchrun', asked, command, found)}",
         )
     elif now.size != asked.size or not _is_laid_out(asked, now):
         raise ConfigError(
@@ -219,14 +219,14 @@ def _check_itself(
         raise ConfigError(
             f"LOCAL_RANK is set, but not RANK and WORLD_SIZE, and {asked} are requested",
             where="launcher",
-            remedy=f"start them with {_line('torchrun', asked, command)}, or unset LOCAL_RANK",
+            remedy=f"start them with {_line('torchrun', asked, command, found)}, or unset LOCAL_RANK",
         )
     if asked.num_nodes > 1 and not {"NODE_RANK", "GROUP_RANK"} & found.keys():
         launcher: Launcher = "srun" if "SLURM_JOB_ID" in found else "torchrun"
         raise ConfigError(
             f"only this node was started, but {asked} are requested",
             where="launcher",
-            remedy=f"start the others with {_line(launcher, asked, command)}",
+            remedy=f"start the others with {_line(launcher, asked, command, found)}",
         )
     if is_notebook and asked.size > 1:
         raise ConfigError(
@@ -255,24 +255,37 @@ def _remedy(asked: World, now: Started, found: Mapping[str, str], command: str) 
         nodes = len(now.per_node or (1,))
         return (
             f"to train on all of them set devices to {(now.size or 1) // nodes} and num_nodes to {nodes}; "
-            f"to train on one: {_line(now.launcher, asked, command)}"
+            f"to train on one: {_line(now.launcher, asked, command, found)}"
         )
     launcher: Launcher = "torchrun" if now.launcher == "torchrun" else "srun"
-    line = f"start them with {_line(launcher, asked, command)}"
+    line = f"start them with {_line(launcher, asked, command, found)}"
     allocated = found.get("SLURM_NTASKS", "")
     if now.launcher == "batch" and allocated.isdigit() and int(allocated) < asked.size:
-        line += f" (and give the job #SBATCH --nodes={asked.num_nodes} --ntasks-per-node={asked.devices})"
+        options = f"--nodes={asked.num_nodes} --ntasks-per-node={asked.devices}{_cpus_each(asked, found)}"
+        line += f" (and give the job #SBATCH {options})"
     return line
 
 
-def _line(launcher: Launcher, asked: World, command: str) -> str:
+def _line(launcher: Launcher, asked: World, command: str, found: Mapping[str, str]) -> str:
     """The command that starts the requested processes."""
     if launcher == "torchrun":
         command = re.sub(r"^iconoclip ", "-m iconoclip.cli ", command)
         nodes = f" --nnodes={asked.num_nodes}" if asked.num_nodes > 1 else ""
         return f"torchrun{nodes} --nproc-per-node={asked.devices} {command}"
     # --ntasks as well, because an allocation's SLURM_NTASKS would take precedence over --ntasks-per-node.
-    return f"srun --nodes={asked.num_nodes} --ntasks={asked.size} --ntasks-per-node={asked.devices} {command}"
+    size = f"--nodes={asked.num_nodes} --ntasks={asked.size} --ntasks-per-node={asked.devices}"
+    return f"srun {size}{_cpus_each(asked, found)} {command}"
+
+
+def _cpus_each(asked: World, found: Mapping[str, str]) -> str:
+    """srun's option that divides a node's CPUs, where the processes would request more than the job has.
+
+    Since SLURM 23.11, srun gives each process all the CPUs that a job requested for each of its tasks.
+    """
+    for_each = _number(found, "SLURM_CPUS_PER_TASK")
+    on_node = min(tasks_per_node(found.get("SLURM_JOB_CPUS_PER_NODE", "")), default=0)
+    fits = for_each * asked.devices <= on_node
+    return "" if fits or on_node < asked.devices else f" --cpus-per-task={on_node // asked.devices}"
 
 
 def typed_command() -> str:

@@ -17,7 +17,8 @@ from .tiny import train_fields
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-# The second command is the remedy that the first one prints. The third starts twice what trains by itself.
+# The second command is the remedy that the first one prints. It divides the CPUs: since SLURM 23.11, srun
+# would give each process the two of the task. The third starts twice what trains by itself.
 SCRIPT = """#!/bin/bash
 #SBATCH --ntasks=1 --cpus-per-task=2
 export PATH={programs}:{bin}:$PATH OMP_NUM_THREADS=1 MASTER_ADDR=127.0.0.1
@@ -26,7 +27,7 @@ iconoclip train --config fields.yaml --run_dir half --hardware.devices 2 2> half
 echo "half $?"
 eval "$(sed -n 's/.*start them with \\(srun [^(]*\\).*/\\1/p' half.err)" 2> remedy.err
 echo "remedy $?"
-srun --ntasks=2 iconoclip train --config fields.yaml --run_dir twice 2> twice.err
+srun --ntasks=2 --cpus-per-task=1 iconoclip train --config fields.yaml --run_dir twice 2> twice.err
 echo "twice $?"
 torchrun --nproc-per-node=2 -m iconoclip.cli train --config fields.yaml --run_dir torchrun \\
     --hardware.devices 2 2> torchrun.err

@@ -62,6 +62,31 @@ CASES: list[tuple[str, dict[str, str], World, str | None]] = [
     ("half a batch script", BATCH, TWO, SRUN_TWO),
     ("a batch script with room for two", BATCH | {"SLURM_NTASKS": "2"}, TWO, SRUN_TWO),
     ("a batch script over two nodes", BATCH, FOUR_BY_TWO, "srun --nodes=2 --ntasks=8 --ntasks-per-node=4"),
+    (
+        "a batch script with CPUs for one",
+        BATCH | {"SLURM_CPUS_PER_TASK": "7", "SLURM_JOB_CPUS_PER_NODE": "7"},
+        TWO,
+        f"{SRUN_TWO.removesuffix(COMMAND)}--cpus-per-task=3 {COMMAND} (and give the job "
+        "#SBATCH --nodes=1 --ntasks-per-node=2 --cpus-per-task=3)",
+    ),
+    (
+        "a batch script with CPUs for all",
+        BATCH | {"SLURM_CPUS_PER_TASK": "4", "SLURM_JOB_CPUS_PER_NODE": "8(x2)"},
+        TWO,
+        SRUN_TWO,
+    ),
+    (
+        "the smaller of two nodes",
+        BATCH | {"SLURM_CPUS_PER_TASK": "8", "SLURM_JOB_CPUS_PER_NODE": "32,8"},
+        FOUR_BY_TWO,
+        "--ntasks-per-node=4 --cpus-per-task=2 iconoclip",
+    ),
+    (
+        "fewer CPUs than processes",
+        BATCH | {"SLURM_CPUS_PER_TASK": "1", "SLURM_JOB_CPUS_PER_NODE": "1"},
+        TWO,
+        SRUN_TWO,
+    ),
     ("a notebook server in a batch script", BATCH | {"JPY_PARENT_PID": "1"}, TWO, SRUN_TWO),
     ("a task of a job array", ARRAY, World(1), None),
     ("a task of a job array that wants more", ARRAY, TWO, SRUN_TWO),
