@@ -4,7 +4,7 @@
     python -m slurm.local_cluster stop FOLDER
 
 munged, slurmctld and two slurmd run from FOLDER on free ports of the loopback. Needs Debian's packages
-slurmctld, slurmd, slurm-client and munge.
+slurmctld, slurmd, slurm-client and munge. Of several SLURMs, the one whose sbatch comes first on PATH runs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from iconoclip.errors import MissingRequirement, TryAgainLater
 
 INSTALL = "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
+DAEMONS = ("slurmctld", "slurmd")
 NODES = ("node1", "node2")
 CPUS_PER_NODE = 8
 SECONDS_TO_START = 30.0
@@ -68,12 +69,21 @@ PartitionName=debug Nodes={node_list} Default=YES MaxTime=60 DefaultTime=10 Stat
 
 
 def missing_programs() -> list[str]:
-    """The programs of a SLURM that this machine lacks. Daemons live in sbin, which a user's PATH may lack."""
-    return [name for name in PROGRAMS if _which(name) is None]
+    """The programs of a SLURM that this machine lacks."""
+    return [name for name in PROGRAMS if program(name) is None]
 
 
-def _which(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+def program(name: str) -> str | None:
+    """The path of a program; None if there is none.
+
+    The daemons are those of the SLURM whose sbatch comes first on PATH, so that versions do not mix. Their
+    folder, sbin, may not be on a user's PATH.
+    """
+    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
+    sbatch = shutil.which("sbatch")
+    if name in DAEMONS and sbatch is not None:
+        folders.insert(0, str(Path(sbatch).parent.parent / "sbin"))
+    return shutil.which(name, path=os.pathsep.join(folders))
 
 
 class LocalCluster:
@@ -147,10 +157,10 @@ class LocalCluster:
             )
         )
 
-    def _spawn(self, program: str, *arguments: str) -> None:
-        path = _which(program)
+    def _spawn(self, name: str, *arguments: str) -> None:
+        path = program(name)
         assert path is not None
-        with (self.folder / f"{program}.out").open("ab") as log:
+        with (self.folder / f"{name}.out").open("ab") as log:
             # A separate session: Ctrl-C in the shell that started the cluster must not end it.
             daemon = subprocess.Popen(
                 [path, *arguments],
@@ -165,14 +175,14 @@ class LocalCluster:
         with (self.folder / "pids").open("a") as pids:
             pids.write(f"{daemon.pid}\n")
 
-    def _wait_for(self, program: str, is_up: object) -> None:
+    def _wait_for(self, name: str, is_up: object) -> None:
         assert callable(is_up)
         until = time.monotonic() + SECONDS_TO_START
         while not is_up():
             if time.monotonic() > until:
                 self.stop()
                 raise TryAgainLater(
-                    f"{program} did not come up", where=self.folder, remedy="the logs in that folder say why"
+                    f"{name} did not come up", where=self.folder, remedy="the logs in that folder say why"
                 )
             time.sleep(0.05)
 

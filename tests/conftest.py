@@ -218,7 +218,8 @@ def openssl() -> str:
 @pytest.fixture(scope="session")
 def slurm_programs() -> str:
     """The path of slurmctld, one program for the whole of SLURM and munge."""
-    need_program("munged", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge")
-    return need_program(
-        "slurmctld", "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
-    )
+    from slurm.local_cluster import INSTALL, missing_programs, program
+
+    for name in missing_programs():
+        need_program(name, INSTALL)
+    return program("slurmctld") or ""
