@@ -1,4 +1,6 @@
-"""Job scripts of users that start another number of processes than the config sets."""
+"""How many processes train: job scripts of users that start another number than the config sets, and jobs
+that share a node.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,14 @@ import pytest
 import yaml
 
 from iconoclip.rundir import RunDir
+from slurm.config import SubmitConfig
+from slurm.job import JobDir
 from slurm.local_cluster import LocalCluster
+from slurm.submit import submit
 from tests.commands import write_python
 
 from .tiny import train_fields
+from .waiting import wait_until_finished
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -55,4 +61,29 @@ def test_a_batch_script_trains_on_all_ranks_or_refuses(cluster: LocalCluster, tm
         for run in ("half", "torchrun")
     ]
     assert len(losses[0]) == 2
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.long
+def test_two_trainings_of_two_ranks_share_a_node(cluster: LocalCluster, tmp_path: Path) -> None:
+    """Each has a port of its own, where its ranks meet, and a temporary folder."""
+    config_file = tmp_path / "tiny.yaml"
+    config_file.write_text(yaml.safe_dump(train_fields(tmp_path, max_steps=40)))
+    runs = [tmp_path / name for name in ("first", "second")]
+    for run in runs:
+        submit(
+            SubmitConfig(
+                stage="train", config_file=str(config_file), run_dir=run, nodes=1, tasks_per_node=2,
+                nodelist="node1",
+            )
+        )  # fmt: skip
+    for run in runs:
+        wait_until_finished(JobDir(run), seconds=600)
+    first, second = (JobDir(run).work_of(None).attempts[0] for run in runs)
+    assert first.nodes == second.nodes == "node1"
+    # Both ran at the same time.
+    assert first.started_at < (second.ended_at or "")
+    assert second.started_at < (first.ended_at or "")
+    losses = [[line["loss"] for line in RunDir(run).metrics() if "loss" in line] for run in runs]
+    assert len(losses[0]) == 40
     assert losses[0] == losses[1]

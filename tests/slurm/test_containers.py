@@ -66,3 +66,16 @@ def test_both_recipes_install_the_same_packages() -> None:
     ]
     assert len(found) == 2
     assert found[0] == found[1] != set()
+
+
+def test_what_an_image_for_amd_brings_is_taken_out_of_the_lock_file(tmp_path: Path) -> None:
+    """By the recipe's own command. torchvision requires its torch, which the image has in another version."""
+    kept = ["open_clip_torch==3", "torchmetrics==1", "numpy==2"]
+    gone = ["torch==2", "torchvision==0.29", "triton==3", "nvidia-cudnn-cu13==9", "cuda-toolkit==13"]
+    (tmp_path / "wheelhouse").mkdir()
+    lock = tmp_path / "wheelhouse/requirements.lock"
+    lock.write_text("".join(f"{line} --hash=sha256:0\n" for line in [*gone, *kept]))
+    found = re.search(r"^# +(sed .*)$", (FOLDER / "iconoclip.def").read_text(), re.MULTILINE)
+    assert found is not None
+    subprocess.run(["bash", "-c", found[1]], cwd=tmp_path, check=True)
+    assert [line.partition(" ")[0] for line in lock.read_text().splitlines()] == kept
