@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,11 +15,11 @@ from data_prep.page_text.annotations import read_text_annotations
 from data_prep.page_text.hocr import read_hocr
 from data_prep.page_text.page_xml import read_page_xml
 from data_prep.page_text.zones import PageText
+from data_prep.sources.packed import unpacked
 from data_prep.sources.xml_document import MAX_XML_BYTES, local_name, parse_xml
 
 TextFormat = Literal["alto", "hocr", "page-xml", "iiif"]
 MAX_REFERENCES: Final = 8
-_GZIP: Final = b"\x1f\x8b"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 _HTML: Final = re.compile(rb"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!doctype\s+html|<html)", re.IGNORECASE)
@@ -60,10 +59,10 @@ def read_page_text(
         canvas: the canvas's URI, for annotations.
         canvas_size: that of the canvas, in whose units annotations are; default: the image's.
     """
-    unpacked = _unpacked(document, uri)
-    if isinstance(unpacked, Refusal):
-        return unpacked
-    document = unpacked
+    plain = _in_utf8(document, uri)
+    if isinstance(plain, Refusal):
+        return plain
+    document = plain
     start = document[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] in (b"{", b"["):
         found: PageText | Refusal = read_text_annotations(document, uri, canvas_size or size, canvas)
@@ -74,19 +73,15 @@ def read_page_text(
     return found if isinstance(found, Refusal) else found.fitted(size, uri)
 
 
-def _unpacked(document: bytes, uri: str) -> bytes | Refusal:
+def _in_utf8(document: bytes, uri: str) -> bytes | Refusal:
     """The document without the compression of gzip, and in UTF-8 if it is in UTF-16."""
-    if document.startswith(_GZIP):
-        machine = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            document = machine.decompress(document, MAX_XML_BYTES + 1)
-        except zlib.error as error:
-            return Refusal(uri, f"not gzip, although it begins like it: {error}", "everything")
-        if len(document) <= MAX_XML_BYTES and not machine.eof:
-            return Refusal(uri, "the gzip file is cut off", "everything")
+    plain = unpacked(document, uri, MAX_XML_BYTES)
+    if isinstance(plain, Refusal):
+        return plain
+    document = plain
     if len(document) > MAX_XML_BYTES:
         return Refusal(
-            uri, f"larger than {MAX_XML_BYTES // 1_000_000} MB ({len(document)} bytes or more)", "everything"
+            uri, f"larger than {MAX_XML_BYTES // 1_000_000} MB ({len(document)} bytes)", "everything"
         )
     if document.startswith(_UTF16):
         return document.decode("utf-16", "replace").encode()

@@ -30,7 +30,9 @@ from data_prep.sources.europeana import read_europeana
 from data_prep.sources.library_xml import read_library_xml
 from data_prep.sources.lido import read_lido
 from data_prep.sources.oai_pmh import read_oai_pmh
+from data_prep.sources.packed import unpacked
 from data_prep.sources.sru import read_sru
+from data_prep.sources.xml_document import MAX_XML_BYTES
 from iconoclip.errors import BadInput, MissingRequirement
 
 Reader = Callable[[bytes, str, InstitutionProfile, dict[str, Any] | None], Found]
@@ -78,11 +80,16 @@ _LOOK_BYTES: Final = 65_536
 
 
 def read(kind: str, body: bytes, uri: str, profile: InstitutionProfile, context: dict[str, Any]) -> Found:
-    """Everything that a document contains. An unknown kind is detected from its contents.
+    """Everything that a document contains, compressed with gzip or not. An unknown kind is detected from its
+    contents.
 
     A document on which a reader fails must not end a harvest of a million documents: it
     is refused with a reason.
     """
+    plain = unpacked(body, uri, MAX_XML_BYTES)
+    if isinstance(plain, Refusal):
+        return Found(refusals=(plain,))
+    body = plain
     if not body.strip():
         return Found(refusals=(Refusal(uri, "the document is empty", "everything"),))
     name = look(body) if kind == UNKNOWN else kind
