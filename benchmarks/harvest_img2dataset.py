@@ -112,6 +112,7 @@ def serve(num_images: int, port: Any, num_bytes: Any) -> None:
     """Serve until the process is ended; runs in its own process."""
 
     async def run() -> None:
+        """Write the collections for the port that is free, then answer requests."""
         server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
         number = server.sockets[0].getsockname()[1]
         origin = f"http://127.0.0.1:{number}"

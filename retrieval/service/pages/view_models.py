@@ -37,6 +37,7 @@ def best_caption(captions: Iterable[Caption], language: str, asked: str = "") ->
     words = _words(asked)
 
     def order(pair: tuple[int, Caption]) -> tuple[bool, bool, int, bool, int, int]:
+        """The key to sort by: the best caption has the smallest."""
         position, caption = pair
         return (
             caption.level != "region",
