@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from data_prep.page_text.caption_words import against_caption, has_label
-from data_prep.page_text.zones import TEXT_KINDS, FloatBox, PageText, TextLine, Zone, around, joined
+from data_prep.page_text.zones import (
+    TEXT_KINDS,
+    FloatBox,
+    PageText,
+    TextLine,
+    Zone,
+    around,
+    confidence_of,
+    joined,
+)
 
 MAX_CAPTION_CHARS: Final = 1_200
 _MAX_LINES: Final = 6
@@ -35,6 +44,7 @@ class Candidate:
         above_gap: the white until the next text above it in the same column, in pixels.
         below_gap: the same below it.
         body: the usual height of a line of other text on the page, None on pages with next to no text.
+        read: how certain (0 to 1) the program that read its letters is, None where that is not known.
     """
 
     ids: frozenset[tuple[int, int]]
@@ -50,6 +60,7 @@ class Candidate:
     above_gap: float
     below_gap: float
     body: float | None = None
+    read: float | None = None
 
     @property
     def num_lines(self) -> int:
@@ -129,6 +140,7 @@ def _candidate(
         is_turned,
         above,
         below,
+        read=confidence_of(lines),
     )
 
 

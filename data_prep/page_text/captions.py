@@ -22,7 +22,17 @@ from data_prep.page_text.caption_candidates import (
     vertical_gap,
 )
 from data_prep.page_text.caption_words import for_caption, has_folio, has_label, is_only_label
-from data_prep.page_text.zones import PICTURE_KINDS, FloatBox, PageText, Zone, around, joined, rounded
+from data_prep.page_text.zones import (
+    PICTURE_KINDS,
+    FloatBox,
+    PageText,
+    TextLine,
+    Zone,
+    around,
+    confidence_of,
+    joined,
+    rounded,
+)
 from iconoclip.record import Caption, Region
 
 Size = tuple[float, float]
@@ -40,11 +50,12 @@ _FOOT: Final = 0.92
 
 @dataclass(frozen=True)
 class TiedCaption:
-    """The caption of one picture: its text and box, and how certain (0 to 1) the tie is."""
+    """The caption of one picture: its text and box."""
 
     text: str
     box: FloatBox | None
     confidence: float
+    """How certain (0 to 1) the tie is, times how certain the letters are where OCR of ours read them"""
     language: str | None
     origin: str
     """`institution`, or `machine:` and the name of the program that read the text"""
@@ -77,7 +88,11 @@ def _region(box: FloatBox, scale: tuple[float, float]) -> Region:
 
 
 def tie_captions(
-    pictures: Sequence[FloatBox], page: PageText, *, origin: str = "institution"
+    pictures: Sequence[FloatBox],
+    page: PageText,
+    *,
+    origin: str = "institution",
+    least_read: float | None = None,
 ) -> dict[int, TiedCaption]:
     """Number of a picture -> its caption, for the pictures that have one.
 
@@ -89,17 +104,24 @@ def tie_captions(
         pictures: x, y, width, height in the pixels of `page`.
         page: the zones of the page, fitted to the same image.
         origin: what the captions say of who read the text.
+        least_read: a picture whose text was read with less confidence (0 to 1) has no caption: what is next
+            best would be another text. None for text of an institution, whose programs measure otherwise.
     """
     every = candidates(page, pictures)
     pairs = sorted(_pairs(pictures, every, page), key=lambda pair: pair[:3], reverse=True)
     found: dict[int, TiedCaption] = {}
+    tied: set[int] = set()
     taken: set[tuple[int, int]] = set()
     for confidence, number, _, each in pairs:
-        if number in found or each.ids & taken:
+        if number in tied or each.ids & taken:
             continue
         whole = _with_title(each, [other for other in every if not other.ids & taken])
         taken |= whole.ids
-        found[number] = TiedCaption(whole.text, whole.box, round(confidence, 3), whole.language, origin)
+        tied.add(number)
+        read = 1.0 if least_read is None or whole.read is None else whole.read
+        if read >= (least_read or 0.0):
+            sure = round(confidence * read, 3)
+            found[number] = TiedCaption(whole.text, whole.box, sure, whole.language, origin)
     return found
 
 
@@ -128,7 +150,8 @@ def _with_title(label: Candidate, every: Sequence[Candidate]) -> Candidate:
     text, box = joined((label.text, title.text)), around((label.box, title.box))
     assert text is not None
     assert box is not None
-    return replace(label, text=text, box=box, ids=label.ids | title.ids)
+    read = confidence_of(TextLine(each.text, each.box, each.read) for each in (label, title))
+    return replace(label, text=text, box=box, ids=label.ids | title.ids, read=read)
 
 
 def _title_of(label: Candidate, every: Sequence[Candidate]) -> Candidate | None:

@@ -19,6 +19,7 @@ from data_prep.page_text.zones import (
     ZoneKind,
     around,
     box_around,
+    confidence_of,
     joined,
     several_pages,
 )
@@ -126,7 +127,8 @@ class _Reader:
                 if self._num_lines > MAX_LINES:
                     break
                 # Tesseract marks a caption as a class of its line.
-                lines.append(TextLine(" ".join(each.text_content().split()), _box(each)))
+                words = " ".join(each.text_content().split())
+                lines.append(TextLine(words, _box(each), _confidence(each)))
                 kind = "caption" if "ocr_caption" in _classes(each) else kind
         if not lines and (words := " ".join(element.text_content().split())):
             lines = [TextLine(words, _box(element))]
@@ -142,6 +144,15 @@ class _Reader:
             tuple(lines),
             element.get("id"),
         )
+
+
+def _confidence(line: Element) -> float | None:
+    """How certain the program is of the words of a line (0 to 1): a long word counts for more than a dash."""
+    return confidence_of(
+        TextLine("".join(word.text_content().split()), None, min(1.0, float(found[1]) / 100))
+        for word in line.iter()
+        if "ocrx_word" in _classes(word) and (found := _CONFIDENCE.search(word.get("title") or ""))
+    )
 
 
 def _has_smaller(element: Element) -> bool:

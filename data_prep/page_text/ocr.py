@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,16 @@ import numpy.typing as npt
 
 from data_prep.candidate import Refusal
 from data_prep.page_text.hocr import read_hocr
-from data_prep.page_text.zones import FloatBox, PageText, TextLine, Zone, around, follows, joined
+from data_prep.page_text.zones import (
+    FloatBox,
+    PageText,
+    TextLine,
+    Zone,
+    around,
+    confidence_of,
+    follows,
+    joined,
+)
 
 PROGRAM: Final = "tesseract"
 TIMEOUT_SECONDS: Final = 20.0
@@ -31,6 +41,10 @@ REACH_BELOW: Final = 0.09
 # In shares of its width: how much a caption may be wider than its picture on each side.
 MOST_ASIDE: Final = 0.2
 ORIGIN: Final = "machine:tesseract"
+VERSION: Final = 2
+"""Raised whenever the same page would get other captions"""
+LEAST_READ: Final = 0.55
+"""What Tesseract is less certain of is no caption; chosen on drawn pages (docs/decisions/0015-pages.md)"""
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (height, width, 3), RGB."""
@@ -45,6 +59,11 @@ _NAMES: Final = {
     "lv": "lav", "et": "est", "is": "isl", "eu": "eus", "cy": "cym", "ga": "gle", "yi": "yid", "hi": "hin",
 }  # fmt: skip
 _MAX_LANGUAGES: Final = 3
+# Shares of the height of type, from the top of an l to the foot of a p: above and below an x.
+_ABOVE: Final = 0.28
+_BELOW: Final = 0.23
+_TALL: Final = re.compile(r"[^\Wacegm-svwxyz_]")
+_DEEP: Final = re.compile(r"[gjpqyQ,;]")
 
 
 @functools.cache
@@ -195,17 +214,18 @@ def _read(page: Pixels, strip: _Strip, names: Sequence[str], timeout: float) -> 
     if isinstance(found, Refusal):
         return []
     lines = [line for zone in found.zones for line in zone.lines if line.box is not None]
-    blocks = _without_text_of_the_page(_blocks(_rows(lines)), 0 if strip.is_above else rows)
+    blocks = _without_text_of_the_page(
+        _blocks(_rows(lines), is_above=strip.is_above), 0 if strip.is_above else rows
+    )
     moved = (_moved(zone, scale, (left, top)) for zone in blocks)
     return [zone for zone in moved if zone is not None]
 
 
-def _blocks(lines: list[TextLine]) -> list[Zone]:
+def _blocks(lines: list[TextLine], *, is_above: bool) -> list[Zone]:
     """Lines joined into blocks by distance and size: with few lines, Tesseract takes all of them for one."""
     groups: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda each: each.box[1] if each.box else 0.0):
-        last = groups[-1][-1].box if groups else None
-        if last is not None and line.box is not None and follows(last, line.box):
+        if groups and _is_next_line(groups[-1][-1], line, is_above=is_above):
             groups[-1].append(line)
         else:
             groups.append([line])
@@ -220,6 +240,25 @@ def _blocks(lines: list[TextLine]) -> list[Zone]:
     ]
 
 
+def _is_next_line(one: TextLine, other: TextLine, *, is_above: bool) -> bool:
+    """Whether a line continues a block. Below pictures, the letters of a line may all be low ("une rose");
+    above them, the next line may be the heading below a running head, as close but in another type.
+    """
+    assert one.box is not None, "lines without a box were left out"
+    assert other.box is not None, "lines without a box were left out"
+    return follows(one.box, other.box) or (not is_above and follows(_body_of_type(one), _body_of_type(other)))
+
+
+def _body_of_type(line: TextLine) -> FloatBox:
+    """The box of a line from the tops of tall letters to the feet of deep ones, also where it has none."""
+    assert line.box is not None, "lines without a box were left out"
+    x, y, width, height = line.box
+    above = 0.0 if _TALL.search(line.text) else _ABOVE
+    below = 0.0 if _DEEP.search(line.text) else _BELOW
+    whole = height / (1.0 - above - below)
+    return x, y - above * whole, width, whole
+
+
 def _rows(lines: list[TextLine]) -> list[TextLine]:
     """Pieces of one line joined: where words are far apart, Tesseract takes them for several lines."""
     rows: list[list[TextLine]] = []
@@ -227,7 +266,10 @@ def _rows(lines: list[TextLine]) -> list[TextLine]:
         row = next((row for row in rows if _is_next_word(row[-1], line)), None)
         rows.append([line]) if row is None else row.append(line)
     return [
-        TextLine(" ".join(piece.text for piece in row), around(piece.box for piece in row)) for row in rows
+        TextLine(
+            " ".join(piece.text for piece in row), around(piece.box for piece in row), confidence_of(row)
+        )
+        for row in rows
     ]
 
 
@@ -294,7 +336,7 @@ def _moved(zone: Zone, scale: int, corner: tuple[int, int]) -> Zone | None:
             return None
         return box[0] / scale + corner[0], box[1] / scale + corner[1], box[2] / scale, box[3] / scale
 
-    lines = tuple(TextLine(line.text, back(line.box)) for line in zone.lines)
+    lines = tuple(replace(line, box=back(line.box)) for line in zone.lines)
     return replace(zone, box=back(zone.box), lines=lines, language=None)
 
 

@@ -36,10 +36,15 @@ FloatBox = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line of text and its box; the box is None where the document gives none."""
+    """A line of text and its box; the box is None where the document gives none.
+
+    `confidence` (0 to 1) is how certain the program that read it is of its words: the mean over their
+    characters.
+    """
 
     text: str
     box: FloatBox | None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,13 @@ class PageText:
         return f"{what}, in other proportions than the image ({size[0]} x {size[1]}): another page?"
 
 
+def confidence_of(lines: Iterable[TextLine]) -> float | None:
+    """The confidence of several lines, the mean over their characters; None where no line has one."""
+    known = [(len(line.text), line.confidence) for line in lines if line.confidence is not None]
+    total = sum(length for length, _ in known)
+    return sum(length * confidence for length, confidence in known) / total if total else None
+
+
 def rounded(box: FloatBox) -> Box:
     """The box in whole pixels, at least 1 x 1."""
     left, top = round(box[0]), round(box[1])
@@ -130,7 +142,7 @@ def _scaled(zone: Zone, scale: tuple[float, float], size: tuple[int, int]) -> Zo
     if box is None:
         return None
     lines = tuple(
-        TextLine(line.text, _within(line.box, scale, size) if line.box else None) for line in zone.lines
+        replace(line, box=_within(line.box, scale, size) if line.box else None) for line in zone.lines
     )
     return replace(zone, box=box, lines=lines)
 

@@ -17,7 +17,7 @@ import numpy as np
 from data_prep.candidate import Refusal
 from data_prep.page_text.captions import TiedCaption, institution_pictures, tie_captions
 from data_prep.page_text.folder import TextFolder
-from data_prep.page_text.ocr import ORIGIN, read_around
+from data_prep.page_text.ocr import LEAST_READ, ORIGIN, VERSION, read_around
 from data_prep.page_text.zones import FloatBox, PageText
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip import pictures
@@ -85,7 +85,7 @@ class Words:
                 return {}
             read = read_around(np.asarray(decoded), places, languages)
             if isinstance(read, PageText):
-                tied = tie_captions(places, read, origin=ORIGIN)
+                tied = tie_captions(places, read, origin=ORIGIN, least_read=LEAST_READ)
         language = languages[0] if languages else "und"
         # Records measure in pixels of the full-size source image; the zones are in those of the stored one.
         scale = (page.image.source_width or width) / width, (page.image.source_height or height) / height
@@ -161,7 +161,7 @@ def _is_same(box: FoundBox, other: FoundBox) -> bool:
 
 
 def _digest(folder: Path | None, ocr: bool) -> str:
-    """Of the names, sizes and times of the documents."""
+    """Of the names, sizes and times of the documents, and of how captions are read."""
     files = [] if folder is None else sorted(path for path in folder.rglob("*") if path.is_file())
     listed = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr((listed, ocr)).encode()).hexdigest()
+    return hashlib.sha256(repr((listed, ocr and VERSION)).encode()).hexdigest()

@@ -87,6 +87,33 @@ def test_a_caption_keeps_its_origin_its_box_and_its_confidence():
     assert 0.5 <= found.confidence <= 1
 
 
+def _read(confidence: float, *, text: str = "Fig. 3. Un navire", y: float = 612.0) -> Zone:
+    """A line below the picture, as a program read it."""
+    line = TextLine(text, (400.0, y, 200.0, 28.0), confidence)
+    return Zone("text", line.box, text, lines=(line,))
+
+
+def test_a_caption_that_ocr_read_says_how_certain_its_letters_are():
+    page = PageText("OCR", (_read(0.8), BODY))
+    whole = tie_captions([PICTURE], page)[0].confidence
+    assert tie_captions([PICTURE], page, least_read=0.5)[0].confidence == pytest.approx(
+        0.8 * whole, abs=0.002
+    )
+
+
+def test_what_ocr_could_hardly_read_is_no_caption_nor_is_the_text_after_it():
+    page = PageText("OCR", (_read(0.4), _read(0.9, text="Vue de Lussigny", y=680)))
+    assert tie_captions([PICTURE], page)[0].text == "Fig. 3. Un navire"
+    assert tie_captions([PICTURE], page, least_read=0.5) == {}
+
+
+def test_a_title_counts_with_its_label_by_the_number_of_their_letters():
+    page = PageText("OCR", (_read(0.9, text="Fig. 3."), _read(0.3, text="Un navire sur la mer", y=646)))
+    assert tie_captions([PICTURE], page)[0].text == "Fig. 3. Un navire sur la mer"
+    assert tie_captions([PICTURE], page, least_read=0.5) == {}
+    assert 0 in tie_captions([PICTURE], page, least_read=0.4)
+
+
 def _drawn_pages() -> list[tuple[PageText, list, list]]:
     """Pages of the drawn book as an institution's ALTO describes them: no text is marked as a caption."""
     kinds = {"heading": "heading", "running": "running", "number": "running", "signature": "running"}
@@ -130,15 +157,16 @@ def test_without_the_program_there_is_a_reason_and_no_text(monkeypatch):
 
 
 def _printed_page(text: str, line: float) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """A page of paper with a hatched picture and a printed line below it."""
+    """A page of paper with a hatched picture and printed lines below it, which `|` divides."""
     page = PillowImage.new("L", (700, 1000), 235)
     picture = (150, 200, 400, 300)
     page.paste(120, (150, 200, 550, 500))
-    x = 230.0
-    for each in text.split():
-        word = Typeface().word(each, 26)
-        page.paste(20, (round(x), round(line) - word.above), word.mask)
-        x += word.advance + 8
+    for number, row in enumerate(text.split("|")):
+        x = 230.0
+        for each in row.split():
+            word = Typeface().word(each, 26)
+            page.paste(20, (round(x), round(line + 36 * number) - word.above), word.mask)
+            x += word.advance + 8
     return np.asarray(page.convert("RGB")), tuple(map(float, picture))
 
 
@@ -155,6 +183,18 @@ def test_tesseract_reads_the_caption_below_a_picture_and_where_it_is():
     # The line's letters are between 20 pixels above its baseline and 8 below it.
     assert 505 <= found.box[1] <= 535
     assert found.box[1] + found.box[3] <= 552
+    # Print as clean as this is read with more confidence than is asked of captions.
+    assert tie_captions([picture], read, least_read=0.8)
+
+
+@pytest.mark.skipif(
+    ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
+)
+def test_a_second_line_of_low_letters_belongs_to_the_caption():
+    page, picture = _printed_page("Fig. 3: A heron on a|moon", 525.0)
+    read = ocr.read_around(page, [picture], ["en"])
+    assert isinstance(read, PageText), read
+    assert [zone.text for zone in read.zones] == ["Fig. 3: A heron on a moon"]
 
 
 @pytest.mark.skipif(
