@@ -26,25 +26,22 @@ from iconoclip.page_layout.kinds import (
 )
 from iconoclip.page_layout.page_kind import FloatArray, KindRegression, kind_features
 from iconoclip.page_layout.regions import FEATURES, LARGEST_INITIAL, Answer, Candidate, Maps, candidates
-from iconoclip.page_layout.snapping import Grey, at_straight_edges, snapped
+from iconoclip.page_layout.snapping import Grey, at_its_edges
 
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # Raised whenever the same maps would give other findings: what an older version found is then found again.
-READING_VERSION: Final = 5
+READING_VERSION: Final = 6
 # A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
 LEAST_WHOLE, LARGE = 0.5, 0.08
-# Edges are moved to the ends of ink, or to straight edges: photographs may be as light as their mounts, and
-# bookplates are light within their frames. Initials touch text, and stamps lie on it.
-_SNAPPED, _STRAIGHT = ("illustration", "ornament", "map"), ("photograph", "bookplate")
 _WITHOUT_PICTURES: Final = ("text", "blank")
 _WRITTEN: Final = ("text", "music")
 SURE: Final = 0.8
 # Pictures of like size are on a sheet together from so many on, if the maps are this sure of their cells and
 # so little of their surroundings is text.
-MANY, LEAST_CHANCE_OF_ALIKE, MOST_TEXT_AROUND, SCORE_OF_ALIKE = 8, 0.6, 0.2, 0.5
+MANY, LEAST_CHANCE_OF_ALIKE, MOST_TEXT_AROUND, SCORE_OF_ALIKE = 4, 0.6, 0.2, 0.5
 # Levels by which pixels within a patch of a colour target vary; photographs vary more.
 FLAT: Final = 12.0
 _MEAN_CHANCE, _TEXT_AROUND = FEATURES.index("mean chance"), FEATURES.index("text around")
@@ -171,7 +168,7 @@ class Reading:
         if not is_written and (alike := self._alike(found)) and not _are_patches(alike, grey_HW):
             boxes = self.boxes(found, alike)
         if grey_HW is not None:
-            boxes = [_snapped(box, grey_HW) for box in boxes]
+            boxes = [at_its_edges(box, grey_HW) for box in boxes]
         chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes, size))
         is_full = self._is_full(found)
         kind, chance = _kind_with(boxes, chances, is_full)
@@ -197,15 +194,6 @@ def _are_patches(found: list[Candidate], grey_HW: Grey | None) -> bool:
         columns = slice(round((left + across) * width), round((right - across) * width) + 1)
         deviations.append(float(grey_HW[rows, columns].std()))
     return float(np.median(deviations)) < FLAT
-
-
-def _snapped(box: FoundBox, grey_HW: Grey) -> FoundBox:
-    """A box whose edges lie where its ink or its sheet ends, if its kind has such edges."""
-    if box.tilt or box.kind not in (*_SNAPPED, *_STRAIGHT):
-        return box
-    move = snapped if box.kind in _SNAPPED else at_straight_edges
-    left, top, right, bottom = move(grey_HW, box.corners)
-    return replace(box, left=left, top=top, right=right, bottom=bottom)
 
 
 def _kind_with(boxes: list[FoundBox], chances_K: FloatArray, is_full: bool) -> tuple[PageKind, float]:

@@ -6,15 +6,20 @@ Shapes: H, W of a page or of the window around a box.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from iconoclip.page_layout.findings import FoundBox
 from iconoclip.page_layout.measure import Corners, overlap
 
 Grey = npt.NDArray[np.uint8]
 Profile = npt.NDArray[np.float64]
+# Edges are moved to the ends of ink, or to straight edges: photographs may be as light as their mounts, and
+# bookplates are light within their frames. Initials touch text, and stamps lie on it.
+_AT_INK, _STRAIGHT = ("illustration", "ornament", "map"), ("photograph", "bookplate")
 # How far an edge may move, in pixels of the model's input: nearly two cells.
 REACH: Final = 9
 MIN_SIDE: Final = 6
@@ -79,6 +84,15 @@ def _outwards(is_ink: npt.NDArray[np.bool_], place: int) -> int:
     while place > 0 and not is_ink[place - 1]:
         place -= 1
     return place
+
+
+def at_its_edges(box: FoundBox, grey_HW: Grey) -> FoundBox:
+    """A box whose edges lie where its ink or its sheet ends, if its kind has such edges."""
+    if box.tilt or box.kind not in (*_AT_INK, *_STRAIGHT):
+        return box
+    move = snapped if box.kind in _AT_INK else at_straight_edges
+    left, top, right, bottom = move(grey_HW, box.corners)
+    return replace(box, left=left, top=top, right=right, bottom=bottom)
 
 
 def at_straight_edges(grey_HW: Grey, box: Corners) -> Corners:

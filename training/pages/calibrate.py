@@ -5,13 +5,14 @@ Shapes: N candidates or pages, F features, K kinds of pages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from iconoclip.page_layout.findings import Finding
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, CLASSES, GRAPHIC_KINDS, PAGE_KINDS
 from iconoclip.page_layout.measure import Corners, match
@@ -39,7 +40,7 @@ class HeldOut:
     """The result of a network on a page that it was not trained on, and the marks of people on it.
 
     `size` is in pixels of the input; `wanted` in shares of the whole image; `place` where the input lies in
-    it; `grey_HW` the input in grey.
+    it; `grey_HW` the input in grey; `closer` looks at the small things of a finding again.
     """
 
     answer: Answer
@@ -48,6 +49,12 @@ class HeldOut:
     wanted: Sequence[tuple[str, Corners]]
     kind: str | None
     grey_HW: Grey | None = None
+    closer: Callable[[Finding], Finding] | None = None
+
+    def read(self, reading: Reading) -> Finding:
+        """What is found on the page."""
+        finding = reading.read(self.answer, self.size, self.place, self.grey_HW)
+        return self.closer(finding) if self.closer else finding
 
     def candidates(self) -> list[Candidate]:
         """The candidates of the page."""

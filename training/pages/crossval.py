@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from iconoclip.page_layout.inputs import grey, model_input, page_pixels
+from iconoclip.page_layout.closer import CLOSER_SIDE, seen_closer
+from iconoclip.page_layout.findings import Finding
+from iconoclip.page_layout.inputs import Pixels, grey, model_input, page_pixels
 from iconoclip.page_layout.regions import Answer
 from iconoclip.page_layout.table import Measured
 from training.pages.calibrate import HeldOut, fitted
@@ -41,11 +43,25 @@ def looked_at(network: PageNet, page: Page) -> HeldOut:
     """What a network gives for a page."""
     decoded = page_pixels(page.read(), MAX_PIXELS)
     height, width = decoded.pixels_HWC.shape[:2]
-    with torch.inference_mode():
-        maps, edges, kinds = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
+
+    def look(pixels_HWC: Pixels) -> Answer:
+        with torch.inference_mode():
+            maps, edges, kinds = network(torch.from_numpy(model_input(pixels_HWC)))
+        return Answer(maps[0].numpy(), edges[0].numpy(), kinds[0].numpy())
+
+    def closer(finding: Finding) -> Finding:
+        return seen_closer(finding, decoded, lambda: page_pixels(page.read(), MAX_PIXELS, CLOSER_SIDE), look)
+
     wanted = [(zone.kind, page.shares(zone)) for zone in page.zones]
-    answer = Answer(maps[0].numpy(), edges[0].numpy(), kinds[0].numpy())
-    return HeldOut(answer, (width, height), decoded.place, wanted, page.kind, grey(decoded.pixels_HWC))
+    return HeldOut(
+        look(decoded.pixels_HWC),
+        (width, height),
+        decoded.place,
+        wanted,
+        page.kind,
+        grey(decoded.pixels_HWC),
+        closer,
+    )
 
 
 def held_out(
@@ -80,7 +96,7 @@ def measured(pages: Sequence[Page], results: Sequence[HeldOut]) -> list[Measured
         reading = fitted([one for one, own in zip(results, folds, strict=True) if own != fold])
         for page, one, own in zip(pages, results, folds, strict=True):
             if own == fold:
-                finding = reading.read(one.answer, one.size, one.place, one.grey_HW)
+                finding = one.read(reading)
                 rows.append(
                     Measured(page.group, str(page.path), one.wanted, page.kind, finding, page.document)
                 )
