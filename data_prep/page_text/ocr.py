@@ -1,8 +1,7 @@
-"""Reads captions with the Tesseract program where the institution has no text: the strips around pictures.
+"""Reads text next to pictures with the Tesseract program, where the institution has none.
 
 Tesseract is optional: it is used where its program is on the PATH. It gets pixels, not files from outside,
-runs
-in one thread, and is ended after a limit of time.
+runs in one thread, and is ended after a limit of time.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.candidate import Refusal
 from data_prep.page_text.hocr import read_hocr
+from data_prep.page_text.ocr_strips import Pixels, Strip, side_strips, strips
 from data_prep.page_text.zones import (
     FloatBox,
     PageText,
@@ -35,19 +34,11 @@ from data_prep.page_text.zones import (
 PROGRAM: Final = "tesseract"
 TIMEOUT_SECONDS: Final = 20.0
 MAX_STRIP_PIXELS: Final = 4_000_000
-# In shares of the height of the page. Headings of two lines are above pictures, captions below them.
-REACH_ABOVE: Final = 0.13
-REACH_BELOW: Final = 0.09
-# In shares of its width: how much a caption may be wider than its picture on each side.
-MOST_ASIDE: Final = 0.2
 ORIGIN: Final = "machine:tesseract"
 VERSION: Final = 2
 """Raised whenever the same page would get other captions"""
 LEAST_READ: Final = 0.55
 """What Tesseract is less certain of is no caption; chosen on drawn pages (docs/decisions/0015-pages.md)"""
-
-Pixels = npt.NDArray[np.uint8]
-"""Shape (height, width, 3), RGB."""
 
 # BCP 47 -> the names of Debian's packages (tesseract-ocr-NAME).
 _NAMES: Final = {
@@ -102,7 +93,7 @@ def read_around(
     *,
     timeout: float = TIMEOUT_SECONDS,
 ) -> PageText | Refusal:
-    """The text above, below and next to pictures, as zones of the page.
+    """The text above and below pictures, as zones of the page.
 
     Args:
         pixels: the page.
@@ -114,18 +105,40 @@ def read_around(
         The zones that were read, or why none could be (the program is missing, fails, or takes too long).
     """
     height, width = pixels.shape[:2]
+    found = _read_all(_without(pixels, pictures), strips(pictures, (width, height)), languages, timeout)
+    if isinstance(found, Refusal):
+        return found
+    return PageText("OCR", distinct(found), (float(width), float(height)))
+
+
+def read_sides(
+    pixels: Pixels,
+    pictures: Sequence[FloatBox],
+    numbers: Iterable[int],
+    languages: Iterable[str],
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+) -> list[Zone] | Refusal:
+    """The text at the sides of the pictures `numbers`, where a few lines are; else as `read_around`."""
+    page = _without(pixels, pictures)
+    sides = [strip for number in numbers for strip in side_strips(page, pictures, number)]
+    return _read_all(page, sides, languages, timeout) if sides else []
+
+
+def _read_all(
+    page: Pixels, wanted: Iterable[Strip], languages: Iterable[str], timeout: float
+) -> list[Zone] | Refusal:
     # The languages are remembered, and without the program there are none to remember.
     names = languages_for(languages) if program() is not None else []
     if not names:
         return Refusal(PROGRAM, "Tesseract is not installed (on Debian: apt-get install tesseract-ocr)")
     zones: list[Zone] = []
-    without = _without(pixels, pictures)
-    for strip in _strips(pictures, (width, height)):
-        found = _read(without, strip, names, timeout)
+    for strip in wanted:
+        found = _read(page, strip, names, timeout)
         if isinstance(found, Refusal):
             return found
         zones += found
-    return PageText("OCR", tuple(_distinct(zones)), (float(width), float(height)))
+    return zones
 
 
 def _without(pixels: Pixels, pictures: Sequence[FloatBox]) -> Pixels:
@@ -138,52 +151,7 @@ def _without(pixels: Pixels, pictures: Sequence[FloatBox]) -> Pixels:
     return page
 
 
-@dataclass(frozen=True)
-class _Strip:
-    """What is read at once: left, top, right and bottom in pixels, above a picture or below it."""
-
-    box: tuple[int, int, int, int]
-    is_above: bool
-
-
-def _strips(pictures: Sequence[FloatBox], size: tuple[int, int]) -> list[_Strip]:
-    """The strips above and below each picture, with a little of the picture, which was painted over."""
-    width, height = size
-    strips: list[_Strip] = []
-    for picture in sorted(pictures, key=lambda box: box[1]):
-        _, y, _, tall = picture
-        overlap = min(0.01 * height, 0.2 * tall)
-        start, end = _columns(picture, pictures, width)
-        for is_above, top, bottom in (
-            (True, y - REACH_ABOVE * height, y + overlap),
-            (False, y + tall - overlap, y + tall + REACH_BELOW * height),
-        ):
-            left, right = max(0, round(start)), min(width, round(end))
-            box = (left, max(0, round(top)), right, min(height, round(bottom)))
-            if box[3] - box[1] >= 8 + overlap and right - left >= 16:
-                strips.append(_Strip(box, is_above))
-    return strips
-
-
-def _columns(picture: FloatBox, pictures: Sequence[FloatBox], width: int) -> tuple[float, float]:
-    """From where to where the caption of a picture may reach, in pixels.
-
-    That is further than the picture, but not past the middle between it and the next one.
-    """
-    x, y, wide, tall = picture
-    aside = max(0.15 * wide + 10, min(0.5 * wide, MOST_ASIDE * width))
-    left, right = x - aside, x + wide + aside
-    for other in pictures:
-        if other is picture or other[1] > y + tall or other[1] + other[3] < y:
-            continue
-        if other[0] + other[2] <= x:
-            left = max(left, (other[0] + other[2] + x) / 2)
-        elif other[0] >= x + wide:
-            right = min(right, (x + wide + other[0]) / 2)
-    return left, right
-
-
-def _read(page: Pixels, strip: _Strip, names: Sequence[str], timeout: float) -> list[Zone] | Refusal:
+def _read(page: Pixels, strip: Strip, names: Sequence[str], timeout: float) -> list[Zone] | Refusal:
     left, top, right, bottom = strip.box
     part = np.ascontiguousarray(page[top:bottom, left:right])
     # Letters of a page at 1,100 pixels are too small for Tesseract, which wants capitals of about 30 pixels.
@@ -214,9 +182,11 @@ def _read(page: Pixels, strip: _Strip, names: Sequence[str], timeout: float) -> 
     if isinstance(found, Refusal):
         return []
     lines = [line for zone in found.zones for line in zone.lines if line.box is not None]
-    blocks = _without_text_of_the_page(
-        _blocks(_rows(lines), is_above=strip.is_above), 0 if strip.is_above else rows
-    )
+    blocks = _blocks(_rows(lines), is_above=strip.place == "above")
+    if strip.place == "side":
+        blocks = [zone for zone in blocks if min(_away(zone, 0), _away(zone, rows)) >= 0.5 * _height(zone)]
+    else:
+        blocks = _without_text_of_the_page(blocks, 0 if strip.place == "above" else rows)
     moved = (_moved(zone, scale, (left, top)) for zone in blocks)
     return [zone for zone in moved if zone is not None]
 
@@ -340,13 +310,13 @@ def _moved(zone: Zone, scale: int, corner: tuple[int, int]) -> Zone | None:
     return replace(zone, box=back(zone.box), lines=lines, language=None)
 
 
-def _distinct(zones: Sequence[Zone]) -> list[Zone]:
-    """The zones without those that a neighbouring strip gave before."""
+def distinct(zones: Iterable[Zone]) -> tuple[Zone, ...]:
+    """The zones without those that another strip gave before."""
     kept: list[Zone] = []
     for zone in zones:
         if not any(_same(zone, other) for other in kept):
             kept.append(zone)
-    return kept
+    return tuple(kept)
 
 
 def _same(one: Zone, other: Zone) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 from data_prep.candidate import Refusal
 from data_prep.page_text.captions import TiedCaption, institution_pictures, tie_captions
 from data_prep.page_text.folder import TextFolder
-from data_prep.page_text.ocr import LEAST_READ, ORIGIN, VERSION, read_around
+from data_prep.page_text.ocr import VERSION
+from data_prep.page_text.ocr_captions import read_captions
 from data_prep.page_text.zones import FloatBox, PageText
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip import pictures
@@ -83,9 +84,8 @@ class Words:
                 decoded = pictures.decode(image, max_pixels=MAX_PIXELS)
             except ImageRefused:
                 return {}
-            read = read_around(np.asarray(decoded), places, languages)
-            if isinstance(read, PageText):
-                tied = tie_captions(places, read, origin=ORIGIN, least_read=LEAST_READ)
+            read = read_captions(np.asarray(decoded), places, languages)
+            tied = {} if isinstance(read, Refusal) else read
         language = languages[0] if languages else "und"
         # Records measure in pixels of the full-size source image; the zones are in those of the stored one.
         scale = (page.image.source_width or width) / width, (page.image.source_height or height) / height

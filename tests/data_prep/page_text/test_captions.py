@@ -10,8 +10,11 @@ from PIL import Image as PillowImage
 
 from builtin_collections.emblems import book
 from builtin_collections.emblems.drawing.lettering import Typeface
+from data_prep.candidate import Refusal
 from data_prep.page_text import ocr
 from data_prep.page_text.captions import tie_captions
+from data_prep.page_text.ocr_captions import read_captions
+from data_prep.page_text.ocr_strips import side_strips
 from data_prep.page_text.zones import PageText, TextLine, Zone
 
 PICTURE = (200.0, 200.0, 600.0, 400.0)
@@ -161,13 +164,17 @@ def _printed_page(text: str, line: float) -> tuple[np.ndarray, tuple[float, floa
     page = PillowImage.new("L", (700, 1000), 235)
     picture = (150, 200, 400, 300)
     page.paste(120, (150, 200, 550, 500))
+    _print(page, text, 230.0, line)
+    return np.asarray(page.convert("RGB")), tuple(map(float, picture))
+
+
+def _print(page: PillowImage.Image, text: str, left: float, line: float) -> None:
     for number, row in enumerate(text.split("|")):
-        x = 230.0
+        x = left
         for each in row.split():
             word = Typeface().word(each, 26)
             page.paste(20, (round(x), round(line + 36 * number) - word.above), word.mask)
             x += word.advance + 8
-    return np.asarray(page.convert("RGB")), tuple(map(float, picture))
 
 
 @pytest.mark.skipif(
@@ -203,6 +210,44 @@ def test_a_second_line_of_low_letters_belongs_to_the_caption():
 def test_tesseract_that_takes_too_long_is_ended_with_a_reason():
     page, picture = _printed_page("Fig. 3.", 535.0)
     assert "took longer" in ocr.read_around(page, [picture], ["en"], timeout=0.001).reason
+
+
+@pytest.mark.skipif(
+    ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
+)
+def test_a_caption_at_the_side_is_read_where_there_is_none_above_or_below():
+    page = PillowImage.new("L", (700, 1000), 235)
+    page.paste(120, (150, 200, 550, 500))
+    _print(page, "Fig. 3.|A ship", 565.0, 340.0)
+    found = read_captions(np.asarray(page.convert("RGB")), [(150.0, 200.0, 400.0, 300.0)], ["en"])
+    assert not isinstance(found, Refusal)
+    assert found[0].text == "Fig. 3. A ship"
+
+
+def _lined_page(num_lines: int, *, x: int = 460) -> np.ndarray:
+    """A page with a picture at the left and bars as tall as lines of text next to it."""
+    page = np.full((1000, 800, 3), 235, np.uint8)
+    for number in range(num_lines):
+        page[210 + 24 * number : 224 + 24 * number, x : x + 120] = 30
+    return page
+
+
+@pytest.mark.parametrize(
+    ("page", "pictures", "expected"),
+    [
+        pytest.param(_lined_page(3), [(100, 200, 340, 400)], 1, id="three lines"),
+        pytest.param(_lined_page(0), [(100, 200, 340, 400)], 0, id="paper"),
+        pytest.param(_lined_page(16), [(100, 200, 340, 400)], 0, id="a column of text"),
+        pytest.param(
+            _lined_page(3), [(100, 200, 340, 400), (460, 200, 300, 400)], 0, id="no room before a picture"
+        ),
+        pytest.param(_lined_page(3), [(100, 700, 340, 200)], 0, id="lines that are higher up"),
+        pytest.param(_lined_page(3), [(0, 0, 800, 1000)], 0, id="a picture of the whole page"),
+        pytest.param(_lined_page(3), [(-50, -50, 2000, 20)], 0, id="a box beyond the page"),
+    ],
+)
+def test_sides_are_read_where_there_is_room_and_a_few_lines(page, pictures, expected):
+    assert len(list(side_strips(page, pictures, 0))) == expected
 
 
 def test_languages_are_asked_for_as_far_as_they_are_installed(monkeypatch):
