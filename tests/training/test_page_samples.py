@@ -10,8 +10,9 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from tests.training.marked_pages import write_pages, zone
+from training.pages.close_samples import CloseSamples, WithCloseSamples
 from training.pages.composing import Cut, Draft, fan, sheet, side_by_side
-from training.pages.samples import NO_KIND, Samples
+from training.pages.samples import BATCH, NO_KIND, Samples
 from training.pages.stored import FIRST_THING, stored
 from training.pages.truth import read_pages
 
@@ -104,6 +105,42 @@ def test_samples_keep_marks_on_what_they_mark(tmp_path):
             ends = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
             assert np.median(boxes, axis=1) == pytest.approx(ends, abs=2.5)
     assert seen >= 3
+
+
+def test_close_samples_show_small_things_at_twice_the_scale(tmp_path):
+    initial = zone("DropCapitalZone", 300, 500, 44, 44)
+    row = {"file": "images/a.jpg", "document": "d", "zones": [initial]}
+    kept = [stored(page) for page in read_pages(write_pages(tmp_path, [row], (800, 1100)))]
+    samples, again = CloseSamples(kept, 14, seed=3), CloseSamples(kept, 14, seed=3)
+    shapes, sides = [], []
+    for number in range(14):
+        sample = samples[number]
+        assert sorted(sample.pixels.shape[1:]) == [200, 276]
+        shapes.append(sample.pixels.shape)
+        assert int(sample.kinds) == NO_KIND, "a part of a page has no kind"
+        mask = sample.classes == CLASSES.index("initial")
+        if not mask.any():
+            continue
+        shades = torch.nn.functional.avg_pool2d(sample.pixels, CELL).mean(0)
+        assert shades[mask].mean() < shades[~mask].median() - 0.2
+        left, top, right, bottom = sample.edges[:, mask].median(1).values.tolist()
+        sides.append(CELL * (left + right + top + bottom) / 2)
+    assert torch.equal(again[13].pixels, sample.pixels), "a function of seed and number alone"
+    batches = [set(shapes[first : first + BATCH]) for first in range(0, 14, BATCH)]
+    assert [len(one) for one in batches] == [1] * 4, "the samples of a batch have one shape"
+    # Three of four are around it; at 1,100 pixels it has 44, at 550 only 22.
+    assert 7 <= len(sides) <= 14
+    assert 35 < np.median(sides) < 53
+
+
+def test_batches_of_whole_pages_and_of_parts_take_turns(tmp_path):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    kept = [stored(page) for page in read_pages(write_pages(tmp_path, [row]))]
+    whole, close = Samples(kept, 16), CloseSamples(kept, 16)
+    both = WithCloseSamples(whole, close)
+    assert len(both) == 16
+    for number, source in ((0, whole), (3, whole), (4, close), (7, close), (8, whole), (15, close)):
+        assert torch.equal(both[number].pixels, source[number].pixels)
 
 
 def test_two_pages_side_by_side_keep_their_things(tmp_path):

@@ -9,11 +9,12 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from iconoclip.page_layout.kinds import TEXT
 from iconoclip.progress import progress
 from training.hardware import autocast, resolve_precision
+from training.pages.close_samples import CloseSamples, WithCloseSamples
 from training.pages.network import PageNet
 from training.pages.page_kinds import fit_kinds
 from training.pages.samples import (
@@ -73,17 +74,21 @@ def _trained(
     network = network.to(memory_format=torch.channels_last).train()
     mean = copy.deepcopy(network).eval()
     if start is not None:
-        _train(network, mean, Samples(pages, num_samples, seed), FURTHER_RATE, workers)
+        _train(network, mean, _with_close(pages, num_samples, seed), FURTHER_RATE, workers)
         # Half way back to where it came from: it keeps what it knew of other pages.
         _follow(mean, start, 1 - KEPT)
         return mean
     num_small = round(SMALL_SHARE * num_samples)
     _train(network, mean, Samples(pages, num_small, seed, SMALL_CANVAS), SMALL_RATE, workers)
-    _train(network, mean, Samples(pages, num_samples - num_small, seed + 1), RATE, workers)
+    _train(network, mean, _with_close(pages, num_samples - num_small, seed + 1), RATE, workers)
     return mean
 
 
-def _train(network: PageNet, mean: PageNet, samples: Samples, rate: float, workers: int) -> None:
+def _with_close(pages: Sequence[Stored], num_samples: int, seed: int) -> WithCloseSamples:
+    return WithCloseSamples(Samples(pages, num_samples, seed), CloseSamples(pages, num_samples, seed))
+
+
+def _train(network: PageNet, mean: PageNet, samples: Dataset[Sample], rate: float, workers: int) -> None:
     """Train a network with samples, each once; `mean` follows it."""
     loader = DataLoader(samples, BATCH, num_workers=workers, prefetch_factor=8 if workers else None)
     groups = [

@@ -83,7 +83,7 @@ class Samples(Dataset[Sample]):
             [one for one in self._things if one.thing.number == CLASS_OF_KIND[kind]]
             for kind in ("photograph", "illustration")
         ]
-        self._chances = _chances(pages)
+        self._chances = chances(pages)
 
     def __len__(self) -> int:
         return self._num
@@ -109,7 +109,7 @@ class Samples(Dataset[Sample]):
         if random.random() < 0.15:
             shine_through(draft.pixels, self._chosen(random), random)
         moved = _moved(draft, canvas, random)
-        return moved._replace(pixels=_coloured(moved.pixels, random) * 2 - 1)
+        return moved._replace(pixels=coloured(moved.pixels, random) * 2 - 1)
 
     def _page(self, is_upright: bool, random: np.random.Generator) -> Draft:
         """A page, or two side by side, perhaps with things of other pages on it."""
@@ -125,7 +125,7 @@ class Samples(Dataset[Sample]):
         return self._pages[random.choice(len(self._pages), p=self._chances)]
 
 
-class _Placing(NamedTuple):
+class Placing(NamedTuple):
     """How a page lies on the canvas: scale, angle, mirrored (-1) or not (1), shift in its pixels."""
 
     scale: float
@@ -177,15 +177,22 @@ def _moved(draft: Draft, canvas: tuple[int, int], random: np.random.Generator) -
     scale = fit * float(np.exp(factor))
     turn = 90 * int(random.integers(4)) if random.random() < 0.04 else 0
     free_y, free_x = (abs(side - own * scale) / 2 for side, own in zip(canvas, size, strict=True))
-    placing = _Placing(
+    placing = Placing(
         scale, math.radians(float(random.normal(0, 1.2)) + turn), -1.0 if random.random() < 0.5 else 1.0,
         random.uniform(-free_x, free_x), random.uniform(-free_y, free_y),
     )  # fmt: skip
+    kind = PAGE_KINDS.index(draft.kind) if draft.kind in PAGE_KINDS and not is_close else NO_KIND
+    return placed(draft, placing, canvas, random)._replace(kinds=torch.tensor(kind))
+
+
+def placed(draft: Draft, placing: Placing, canvas: tuple[int, int], random: np.random.Generator) -> Sample:
+    """The page on a canvas, and what its cells are, without its kind."""
+    size = (draft.marks.shape[0], draft.marks.shape[1])
     theta = placing.theta(size, canvas)
     fill = float(random.choice([0.0, 0.5, 1.0]))
     grid = functional.affine_grid(theta, [1, 3, *canvas], align_corners=False)
     source = draft.pixels[None] - fill
-    if scale < HALVED_BELOW:
+    if placing.scale < HALVED_BELOW:
         source = functional.avg_pool2d(source, 2)
     moved = functional.grid_sample(source, grid, align_corners=False)[0] + fill
     coarse = functional.affine_grid(theta, [1, 1, canvas[0] // CELL, canvas[1] // CELL], align_corners=False)
@@ -197,8 +204,7 @@ def _moved(draft: Draft, canvas: tuple[int, int], random: np.random.Generator) -
     edges, weights, hidden = _edges(boxes, marks, canvas)
     numbers = torch.tensor([OTHER, TEXT, *(thing.number for thing in draft.things)])
     classes = torch.where((marks < 0) | hidden, UNMARKED, numbers[marks.clamp_min(0)])
-    kind = PAGE_KINDS.index(draft.kind) if draft.kind in PAGE_KINDS and not is_close else NO_KIND
-    return Sample(moved, classes, edges, weights, torch.tensor(kind))
+    return Sample(moved, classes, edges, weights, torch.tensor(NO_KIND))
 
 
 def _edges(
@@ -228,7 +234,7 @@ def _edges(
     return edges, weights, hidden
 
 
-def _coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
+def coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
     """Other light: grey, bitonal, faded, tinted, blurred, noisy."""
     if random.random() < 0.3:
         pixels = pixels.mean(0, keepdim=True).expand(3, -1, -1)
@@ -246,7 +252,7 @@ def _coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
     return pixels.clamp(0, 1)
 
 
-def _chances(pages: Sequence[Stored]) -> npt.NDArray[np.float64]:
+def chances(pages: Sequence[Stored]) -> npt.NDArray[np.float64]:
     """How likely each page is chosen.
 
     A folder of pages has a share by the fourth root of their number, so that ten thousand drawn pages do not

@@ -48,13 +48,13 @@ class Stored:
     things: tuple[Thing, ...]
 
 
-def stored(page: Page) -> Stored:
-    """Decode a page and paint its zones.
+def stored(page: Page, side: int = STORED_SIDE) -> Stored:
+    """Decode a page so that its longer side has at most `side` pixels, and paint its zones.
 
     Raises:
         ImageRefused: its file cannot be decoded.
     """
-    decoded = page_pixels(page.read(), MAX_PIXELS, STORED_SIDE)
+    decoded = page_pixels(page.read(), MAX_PIXELS, side)
     height, width = decoded.pixels_HWC.shape[:2]
     pixels = torch.from_numpy(decoded.pixels_HWC.copy()).permute(2, 0, 1).contiguous()
     left_share, top_share, right_share, bottom_share = decoded.place
