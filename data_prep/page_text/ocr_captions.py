@@ -10,11 +10,15 @@ from data_prep.page_text.caption_candidates import inside
 from data_prep.page_text.captions import TiedCaption, tie_captions
 from data_prep.page_text.ocr import LEAST_READ, ORIGIN, distinct, read_around, read_sides
 from data_prep.page_text.ocr_strips import Pixels
-from data_prep.page_text.zones import FloatBox, PageText
+from data_prep.page_text.zones import FloatBox
 
 
 def read_captions(
-    pixels: Pixels, pictures: Sequence[FloatBox], languages: Iterable[str]
+    pixels: Pixels,
+    pictures: Sequence[FloatBox],
+    languages: Iterable[str],
+    *,
+    least_read: float = LEAST_READ,
 ) -> dict[int, TiedCaption] | Refusal:
     """Number of a picture -> its caption, for the pictures that have one.
 
@@ -22,6 +26,7 @@ def read_captions(
         pixels: the page.
         pictures: x, y, width, height in its pixels.
         languages: BCP 47 tags, the most likely one first.
+        least_read: captions that were read with less confidence are left out.
 
     Returns:
         The captions, or why nothing could be read (the program is missing, fails, or takes too long).
@@ -30,7 +35,7 @@ def read_captions(
     read = read_around(pixels, pictures, tags)
     if isinstance(read, Refusal):
         return read
-    tied = _tied(pictures, read)
+    tied = tie_captions(pictures, read, origin=ORIGIN, least_read=least_read)
     without = [number for number in range(len(pictures)) if number not in tied]
     sides = read_sides(pixels, pictures, without, tags) if without else []
     if isinstance(sides, Refusal):
@@ -38,7 +43,8 @@ def read_captions(
     if not sides:
         return tied
     # The strips above and below a picture cut what is at its sides.
-    again = _tied(pictures, replace(read, zones=distinct([*sides, *read.zones])))
+    whole = replace(read, zones=distinct([*sides, *read.zones]))
+    again = tie_captions(pictures, whole, origin=ORIGIN, least_read=least_read)
     more = {number: again[number] for number in without if number in again}
     return tied | {
         number: one for number, one in more.items() if not any(_covers(other, one) for other in tied.values())
@@ -48,7 +54,3 @@ def read_captions(
 def _covers(one: TiedCaption, other: TiedCaption) -> bool:
     """Whether two captions are the same text."""
     return one.box is not None and other.box is not None and inside(other.box, one.box) > 0.5
-
-
-def _tied(pictures: Sequence[FloatBox], read: PageText) -> dict[int, TiedCaption]:
-    return tie_captions(pictures, read, origin=ORIGIN, least_read=LEAST_READ)

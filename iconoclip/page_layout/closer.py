@@ -12,10 +12,13 @@ from typing import Final, NamedTuple
 
 from iconoclip.page_layout.findings import Finding, FoundBox
 from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, PagePixels, Pixels, grey
+from iconoclip.page_layout.kinds import BoxKind
 from iconoclip.page_layout.measure import Corners, overlap
 from iconoclip.page_layout.regions import Answer, candidates
 from iconoclip.page_layout.snapping import at_its_edges
 
+# Ornaments and bookplates end where their ink and their sheets do, which is seen from afar as well.
+AGAIN: Final[tuple[BoxKind, ...]] = ("illustration", "photograph", "initial", "stamp")
 # Boxes of which the longer side has at most so many pixels of the model's input are looked at again.
 MAX_SIDE: Final = 140
 CLOSER_SIDE: Final = 2 * INPUT_SIDE
@@ -71,7 +74,7 @@ def seen_closer(finding: Finding, shown: PagePixels, page: Callable[[], PagePixe
     decoded: PagePixels | None = None
     boxes = list(finding.boxes)
     for number, box in enumerate(boxes):
-        if not box.tilt and _side(box, shown) <= MAX_SIDE:
+        if box.kind in AGAIN and not box.tilt and _side(box, shown) <= MAX_SIDE:
             decoded = decoded or page()
             boxes[number] = _seen(box, decoded, look)
     return replace(finding, boxes=tuple(boxes))
