@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from iconoclip.errors import MissingRequirement
-from iconoclip.files import atomic_write
+from iconoclip.files import atomic_write, sha256_of
 from slurm.config import DoctorConfig
 from slurm.finding import Finding
 from slurm.freeze import checkout
@@ -152,8 +152,8 @@ def _check(folder: Path, wanted: list[str], target: Target) -> Iterator[Finding]
         return
     installs: list[dict[str, Any]] = json.loads(done.stdout)["install"]
     with atomic_write(folder / LOCK_NAME) as file:
-        file.write("".join(_lock_line(one) for one in sorted(installs, key=_name)).encode())
-    used = {folder / Path(unquote(urlparse(one["download_info"]["url"]).path)).name for one in installs}
+        file.write("".join(_lock_line(one, folder) for one in sorted(installs, key=_name)).encode())
+    used = {_wheel(one, folder) for one in installs}
     yield Finding("ok", "complete", f"{len(used)} wheels, {_megabytes(used):.0f} MB: {folder / LOCK_NAME}")
     if others := set(folder.glob("*.whl")) - used:
         names = ", ".join(sorted(path.name for path in others)[:3])
@@ -169,8 +169,13 @@ def _name(install: dict[str, Any]) -> str:
     return name
 
 
-def _lock_line(install: dict[str, Any]) -> str:
-    digest = install["download_info"]["archive_info"]["hashes"]["sha256"]
+def _wheel(install: dict[str, Any], folder: Path) -> Path:
+    return folder / Path(unquote(urlparse(install["download_info"]["url"]).path)).name
+
+
+def _lock_line(install: dict[str, Any], folder: Path) -> str:
+    # The pip 23.0 of Debian 12 does not report the hashes of files in a folder.
+    digest = sha256_of(_wheel(install, folder))
     return f"{_name(install)}=={install['metadata']['version']} --hash=sha256:{digest}\n"
 
 
