@@ -78,7 +78,7 @@ FILES = (
     (b"\x89HDF\r\n\x1a\n" + bytes(64), "Keras or TensorFlow", "PyTorch weights"),
     (b"\x1c\x00\x00\x00TFL3" + bytes(64), "TensorFlow Lite", "PyTorch weights"),
     (b"\x82\xabtext_model_\x81\xa5embed\x01", "Flax weights", "PyTorch weights"),
-    (gzip.compress(b"weights"), "an archive", "unpack it"),
+    (gzip.compress(b"weights", mtime=0), "an archive", "unpack it"),
     (b"a/model.pt".ljust(257, b"\0") + b"ustar\x0000" + bytes(248), "a tar archive", "unpack it"),
     (b"\x89PNG\r\n\x1a\n" + bytes(64), "a picture", "PyTorch weights"),
     (b"# xet version 0\nfilesize = 12\nhash = 'aa'\n", "a Git Xet pointer", "hf download"),

@@ -145,7 +145,7 @@ def test_tars_without_a_usable_sample_say_why(make_config: MakeConfig, tmp_path:
         (b"", "no tar but an empty file", "download"),
         (b"<!DOCTYPE html><html>", "no tar but an HTML page", "download"),
         (b"version https://git-lfs.github.com/spec/v1\n", "no tar but a Git LFS pointer", "download"),
-        (gzip.compress(good), "no tar but an archive", "plain .tar"),
+        (gzip.compress(good, mtime=0), "no tar but an archive", "plain .tar"),
         (zipped.getvalue(), "no tar but a zip archive", "plain .tar"),
         (b'{"error": 1}' + bytes(2000), "damaged tars", "download"),
         ([image, ("a.cls", b"7")], "a class whose name is not in class_names", "class_names"),
