@@ -63,6 +63,7 @@ class _Words:
     ends: tuple[str, ...]
 
     def match(self, text: str) -> bool:
+        """Whether a text, in lower case, has one of these words where they count."""
         if (
             text in self.whole
             or text.rstrip("?!…:>» ") in self.whole

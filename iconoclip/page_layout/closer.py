@@ -17,11 +17,14 @@ from iconoclip.page_layout.measure import Corners, overlap
 from iconoclip.page_layout.regions import Answer, candidates
 from iconoclip.page_layout.snapping import at_its_edges
 
-# Ornaments and bookplates end where their ink and their sheets do, which is seen from afar as well.
-AGAIN: Final[tuple[BoxKind, ...]] = ("illustration", "photograph", "initial", "stamp")
-# Boxes of which the longer side has at most so many pixels of the model's input are looked at again.
-MAX_SIDE: Final = 140
+# Boxes of other kinds became no better, or worse (docs/decisions/0015-pages.md).
+AGAIN: Final[tuple[BoxKind, ...]] = ("photograph", "initial")
+# Boxes of which the longer side has at most so many pixels of the model's input are looked at again; those of
+# larger things became no better either.
+MAX_SIDE: Final = 60
 CLOSER_SIDE: Final = 2 * INPUT_SIDE
+# A page that has hardly more pixels than the model saw is not looked at again.
+LEAST_CLOSER: Final = 1.5
 # A box is shown with so much around it: its own longer side, and at least so many pixels, if there is room.
 LEAST_AROUND: Final = 64
 # What is seen closely is the same thing if it overlaps with the box by this much.
@@ -76,6 +79,8 @@ def seen_closer(finding: Finding, shown: PagePixels, page: Callable[[], PagePixe
     for number, box in enumerate(boxes):
         if box.kind in AGAIN and not box.tilt and _side(box, shown) <= MAX_SIDE:
             decoded = decoded or page()
+            if max(decoded.pixels_HWC.shape) < LEAST_CLOSER * max(shown.pixels_HWC.shape):
+                return finding
             boxes[number] = _seen(box, decoded, look)
     return replace(finding, boxes=tuple(boxes))
 

@@ -16,7 +16,17 @@ from torch.utils.data import Dataset
 from iconoclip.page_layout.closer import CLOSER_SIDE, MAX_SIDE
 from iconoclip.page_layout.inputs import INPUT_SIDE
 from training.pages.composing import Draft
-from training.pages.samples import BATCH, SMALL_CANVAS, Placing, Sample, Samples, chances, coloured, placed
+from training.pages.samples import (
+    BATCH,
+    SMALL_CANVAS,
+    Numbered,
+    Placing,
+    Sample,
+    Samples,
+    chances,
+    coloured,
+    placed,
+)
 from training.pages.stored import Stored, Thing, stored
 
 STORED_SIDE: Final = 1280
@@ -29,8 +39,8 @@ SCALES, ASIDE = 0.22, 0.3
 LARGEST: Final = 150
 
 
-class CloseSamples(Dataset[Sample]):
-    """Samples of parts of pages, by number.
+class CloseSamples(Numbered):
+    """Parts of pages, most often around something small.
 
     Args:
         pages: what samples are made of; their files are read again.
@@ -39,20 +49,11 @@ class CloseSamples(Dataset[Sample]):
     """
 
     def __init__(self, pages: Sequence[Stored], num_samples: int, seed: int = 0) -> None:
-        self._pages = [one.page for one in pages]
-        self._num, self._seed, self._chances = num_samples, seed, chances(pages)
+        super().__init__(num_samples, seed)
+        self._pages, self._chances = [one.page for one in pages], chances(pages)
 
-    def __len__(self) -> int:
-        return self._num
-
-    def __getitem__(self, number: int) -> Sample:
-        """A sample.
-
-        Raises:
-            IndexError: there are not so many.
-        """
-        if not 0 <= number < self._num:
-            raise IndexError(number)
+    def made(self, number: int) -> Sample:
+        """A part of a page, most often around something small."""
         is_upright = np.random.default_rng((self._seed, 2, number // BATCH)).random() < 0.5
         canvas = SMALL_CANVAS if is_upright else SMALL_CANVAS[::-1]
         random = np.random.default_rng((self._seed, 3, number))

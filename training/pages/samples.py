@@ -58,8 +58,32 @@ class Sample(NamedTuple):
     kinds: Tensor
 
 
-class Samples(Dataset[Sample]):
-    """Training samples by number. The same seed and number give the same sample.
+class Numbered(Dataset[Sample]):
+    """Training samples by number. The same seed and number give the same sample."""
+
+    def __init__(self, num_samples: int, seed: int) -> None:
+        self._num, self._seed = num_samples, seed
+
+    def __len__(self) -> int:
+        return self._num
+
+    def __getitem__(self, number: int) -> Sample:
+        """A sample.
+
+        Raises:
+            IndexError: there are not so many.
+        """
+        if not 0 <= number < self._num:
+            raise IndexError(number)
+        return self.made(number)
+
+    def made(self, number: int) -> Sample:
+        """The sample of a number that there is."""
+        raise NotImplementedError
+
+
+class Samples(Numbered):
+    """Varied whole pages, and sheets of pictures.
 
     Args:
         pages: what samples are made of.
@@ -75,8 +99,8 @@ class Samples(Dataset[Sample]):
         seed: int = 0,
         canvas: tuple[int, int] = CANVAS,
     ) -> None:
-        self._canvas = canvas
-        self._pages, self._num, self._seed = pages, num_samples, seed
+        super().__init__(num_samples, seed)
+        self._pages, self._canvas = pages, canvas
         self._things = [Cut(page, thing) for page in pages for thing in page.things if can_be_cut(thing)]
         # On a sheet are photographs, or prints and drawings.
         self._pictures = [
@@ -85,17 +109,8 @@ class Samples(Dataset[Sample]):
         ]
         self._chances = chances(pages)
 
-    def __len__(self) -> int:
-        return self._num
-
-    def __getitem__(self, number: int) -> Sample:
-        """A sample.
-
-        Raises:
-            IndexError: there are not so many.
-        """
-        if not 0 <= number < self._num:
-            raise IndexError(number)
+    def made(self, number: int) -> Sample:
+        """A page, perhaps with things of others on it, or a sheet of pictures."""
         is_upright = np.random.default_rng((self._seed, 1, number // BATCH)).random() < 0.8
         canvas = self._canvas if is_upright else self._canvas[::-1]
         random = np.random.default_rng((self._seed, 0, number))
