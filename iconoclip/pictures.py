@@ -200,6 +200,14 @@ def shrink(image: Image.Image, max_side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
 
 
+def enlarge(image: Image.Image, side: int, most: float) -> Image.Image:
+    """The image with `side` pixels on its longer side, enlarged at most `most` times; larger ones stay."""
+    scale = min(side / max(image.size), most)
+    if scale <= 1:
+        return image
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
+
+
 # Orientation (EXIF 2.32, tag 274)
 
 

@@ -36,9 +36,10 @@ def components(map_HW: BoolMap) -> Iterator[Component]:
     runs = _runs(map_HW)
     if not len(runs):
         return
-    labels = _joined(runs)
-    for label in dict.fromkeys(labels):
-        own = [runs[n] for n in range(len(runs)) if labels[n] == label]
+    parts: dict[int, list[tuple[int, int, int]]] = {}
+    for run, label in zip(runs, _joined(runs), strict=True):
+        parts.setdefault(label, []).append(run)
+    for own in parts.values():
         columns = np.concatenate([np.arange(start, end) for _, start, end in own])
         rows = np.concatenate([np.full(end - start, row) for row, start, end in own])
         yield Component(rows, columns)

@@ -15,6 +15,7 @@ import numpy as np
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import (
+    CLASS_OF_KIND,
     CLASSES,
     GRAPHIC_KINDS,
     OTHER,
@@ -31,7 +32,7 @@ from iconoclip.page_layout.snapping import Grey, at_its_edges
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # Raised whenever the same maps would give other findings: what an older version found is then found again.
-READING_VERSION: Final = 6
+READING_VERSION: Final = 7
 # A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
@@ -53,7 +54,9 @@ class Reading:
     """How the maps of one model are read.
 
     Attributes:
-        score_weights: logistic regression from the features of a candidate to its score.
+        score_weights: logistic regressions from the features of a candidate to its score, one for each kind,
+            [classes, features]. What makes a picture doubtful, text around it, says nothing of what fills the
+            end of a line.
         box_weights: multinomial regression from the same features to its kind, [classes, features].
         kinds: regression from the features of a page to its kind.
         least_score: candidates with a lower score are left out.
@@ -72,7 +75,7 @@ class Reading:
         by_share = np.zeros((len(CLASSES), len(FEATURES)))
         for number, name in enumerate(CLASSES):
             by_share[number, FEATURES.index(f"share of {name}")] = 5.0
-        return cls(weights, by_share, KindRegression.undecided())
+        return cls(np.tile(weights, (len(CLASSES), 1)), by_share, KindRegression.undecided())
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Reading:
@@ -81,18 +84,15 @@ class Reading:
         Raises:
             ValueError: the numbers are not as many as there are features.
         """
-        scores = np.asarray(values["score_weights"], np.float64)
-        if scores.shape != (len(FEATURES),):
-            raise ValueError("the weights of the scores have another size")
-        boxes = np.asarray(values["box_weights"], np.float64)
-        if boxes.shape != (len(CLASSES), len(FEATURES)):
-            raise ValueError("the weights of the kinds of boxes have another size")
+        scores, boxes = (np.asarray(values[name], np.float64) for name in ("score_weights", "box_weights"))
+        if {scores.shape, boxes.shape} != {(len(CLASSES), len(FEATURES))}:
+            raise ValueError("the weights of the scores or of the kinds of boxes have another size")
         return cls(scores, boxes, KindRegression.from_json(values["kinds"]), float(values["least_score"]))
 
     def as_json(self) -> dict[str, Any]:
         """The reading as plain values."""
         return {
-            "score_weights": [round(float(value), 6) for value in self.score_weights],
+            "score_weights": [[round(float(value), 5) for value in row] for row in self.score_weights],
             "box_weights": [[round(float(value), 5) for value in row] for row in self.box_weights],
             "kinds": self.kinds.as_json(),
             "least_score": round(self.least_score, 4),
@@ -103,11 +103,12 @@ class Reading:
         kept whatever their score is."""
         boxes = []
         for one in found:
-            score = one.scored(self.score_weights)
+            kind = self.kind_of(one)
+            score = one.scored(self.score_weights[CLASS_OF_KIND[kind]])
             if any(one is other for other in alike):
                 score = max(score, self.least_score, SCORE_OF_ALIKE)
             if score >= self.least_score:
-                boxes.append(FoundBox(self.kind_of(one), *one.box, score=score, tilt=one.tilt))
+                boxes.append(FoundBox(kind, *one.box, score=score, tilt=one.tilt))
         return sorted(boxes, key=lambda box: -box.score)
 
     def _alike(self, found: list[Candidate]) -> list[Candidate]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,24 +23,32 @@ _WITH_PICTURES: Final = ("picture", "mixed", "map", "spread")
 MAX_LOG_ODDS: Final = 4.0
 _INITIAL, _STAMP = CLASSES.index("initial"), CLASSES.index("stamp")
 MIN_CHANCE: Final = 0.5
-MIN_CELLS: Final = 4
+MIN_CELLS: Final = 10
 MAX_CANDIDATES: Final = 400
-# Initials are no larger than these shares of the width and the height of a page.
-LARGEST_INITIAL: Final = (0.3, 0.22)
+# Initials are no larger than these shares of the width and the height of a page: those of the documents that
+# train are up to 0.38 wide and 0.2 high.
+LARGEST_INITIAL: Final = (0.4, 0.24)
 # Rows and columns at the edge of a part that fill less than this share of it are no part of its box.
 LEAST_FILLED: Final = 0.3
 # A part that falls apart when so many cells are taken off its outline is several pictures.
-MAX_EROSION, LEAST_PIECE, LEAST_SIDE = 3, 0.12, 6
+EROSIONS: Final = (1, 2, 4, 6)
+LEAST_PIECE, LEAST_SIDE = 0.12, 12
 # So are pieces as many as this that are as large as this share of the largest and together nearly all of it.
 MANY, LEAST_ALIKE, NEARLY_ALL = 6, 0.35, 0.85
 # Things that touch at their blurred edges are apart where the maps are this sure of them.
 SURER: Final = (0.7, 0.85, 0.95)
 SOLID: Final = 0.7
+# So many cells of a part are asked which things they see.
+SEEN_CELLS: Final = 400
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
 # Cells agree with a box if theirs overlap with it by so much; so many must, by weight, to move its edges.
 LEAST_AGREEMENT, MOST = 0.6, 0.6
-MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 200, 15.0, 0.95, 0.82
+# On held-out pages: of the edges of a part, in cells, and of those that its cells see, in shares of a side.
+FOUND_ERROR, SEEN_ERROR = 1.0, 0.1
+# Cells of rare things count more in training, so parts are wider than things, at each edge by this.
+SWOLLEN: Final = 0.5
+MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 800, 15.0, 0.95, 0.82
 FEATURES: Final = (
     "constant", "mean chance", "highest chance", "share of its rectangle", "agreement", "log area",
     "log height", "log ratio", "touches the edge", "left", "top", "text to the right", "text around",
@@ -92,7 +101,7 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
     width, height = math.ceil(size[0]), math.ceil(size[1])
     maps_CHW = answer.maps_CHW[:, :height, :width]
     found: list[Candidate] = []
-    for part in _parts(maps_CHW):
+    for part in _parts(maps_CHW, answer.edges_4HW):
         if len(part.cells.rows) >= MIN_CELLS and len(found) < MAX_CANDIDATES:
             candidate = _candidate(part, answer, maps_CHW, size)
             if candidate.box[2] > candidate.box[0] and candidate.box[3] > candidate.box[1]:
@@ -100,7 +109,7 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
     return _without_inner(found)
 
 
-def _parts(maps_CHW: Maps) -> Iterator[_Part]:
+def _parts(maps_CHW: Maps, edges_4HW: Maps) -> Iterator[_Part]:
     """Initials and stamps, each looked for in its own map; then everything graphic.
 
     A part that is half picture and half ornament is one thing, so their chances are added. What looks like an
@@ -118,7 +127,8 @@ def _parts(maps_CHW: Maps) -> Iterator[_Part]:
         yield _Part(part, maps_CHW[_STAMP])
     graphic_HW = maps_CHW[_GRAPHIC].sum(0) + np.where(is_initial, 0, initial_HW)
     for part in components(graphic_HW > MIN_CHANCE):
-        for piece in max(_pieces(part, shape), _surer_pieces(part, graphic_HW), key=len):
+        ways = _pieces(part, shape), _surer_pieces(part, graphic_HW), _seen_pieces(part, edges_4HW)
+        for piece in max(ways, key=len):
             yield _Part(piece, graphic_HW)
 
 
@@ -128,9 +138,10 @@ def _pieces(part: Component, shape: tuple[int, ...]) -> list[Component]:
     map_HW[part.rows, part.columns] = True
     cells = len(part.rows)
     left, top, right, bottom = part.bounds
-    # A band of ornaments is too low to lose its outline.
-    most = min(MAX_EROSION, min(right - left, bottom - top) // LEAST_SIDE)
-    for depth in range(1, most + 1):
+    for depth in EROSIONS:
+        # A band of ornaments is too low to lose its outline.
+        if depth * LEAST_SIDE > 2 * min(right - left, bottom - top):
+            break
         found = list(components(_eroded(map_HW, depth)))
         cores = [one for one in found if len(one.rows) >= LEAST_PIECE * cells]
         if len(cores) < 2:
@@ -151,7 +162,54 @@ def _surer_pieces(part: Component, layer_HW: Maps) -> list[Component]:
         alike = _many_alike(found, 2) if found else []
         if all(_is_solid(one) for one in alike):
             best = max(best, alike, key=len)
-    return [_grown(one, inside_HW, 1) for one in best]
+    return [_grown(one, inside_HW, 2) for one in best]
+
+
+def _seen_pieces(part: Component, edges_4HW: Maps) -> list[Component]:
+    """The things that most cells of a part see, if these are several that do not overlap: pictures whose
+    cells touch, because their mounts are spotted. None if there is more in the part than these."""
+    left, top, right, bottom = part.bounds
+    if min(right - left, bottom - top) < LEAST_SIDE:
+        return []
+    step = max(1, len(part.rows) // SEEN_CELLS)
+    x_N, y_N = part.columns[::step] + 0.5, part.rows[::step] + 0.5
+    far_4N = edges_4HW[:, part.rows[::step], part.columns[::step]].astype(np.float64)
+    boxes_4N = np.stack([x_N - far_4N[0], y_N - far_4N[1], x_N + far_4N[2], y_N + far_4N[3]])
+    is_left_N = np.ones(len(x_N), np.bool_)
+    boxes: list[Corners] = []
+    while is_left_N.sum() > (1 - NEARLY_ALL) * len(x_N):
+        left_N = np.flatnonzero(is_left_N)
+        agree_NN = _overlaps_of_all(boxes_4N[:, left_N]) >= LEAST_AGREEMENT
+        best = int(np.argmax(agree_NN.sum(1)))
+        box = tuple(boxes_4N[:, left_N[agree_NN[best]]].mean(1).tolist())
+        inside_N = is_left_N & (x_N > box[0]) & (x_N < box[2]) & (y_N > box[1]) & (y_N < box[3])
+        # A thing whose own cells see something else is none, and neither is a band.
+        is_small = min(box[2] - box[0], box[3] - box[1]) < LEAST_SIDE
+        if is_small or agree_NN[best].sum() < MOST * inside_N.sum():
+            return []
+        boxes.append(box)
+        is_left_N &= ~inside_N
+        is_left_N[left_N[agree_NN[best]]] = False
+    if any(_shared(a, b) > 0.1 * min(_area(a), _area(b)) for a, b in combinations(boxes, 2)):
+        return []
+    found = []
+    for box in boxes:
+        x, y = part.columns + 0.5, part.rows + 0.5
+        own_N = (x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])
+        if own_N.sum() < SOLID * _area(box):
+            return []
+        found.append(Component(part.rows[own_N], part.columns[own_N]))
+    return found
+
+
+def _overlaps_of_all(boxes_4N: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Intersection over union of each box with each [N, N]."""
+    left, top, right, bottom = boxes_4N[:, :, None]
+    across = np.minimum(right, right.T) - np.maximum(left, left.T)
+    down = np.minimum(bottom, bottom.T) - np.maximum(top, top.T)
+    both = across.clip(0) * down.clip(0)
+    areas = (right - left) * (bottom - top)
+    return np.asarray(both / (areas + areas.T - both + 1e-9))
 
 
 def _is_solid(part: Component) -> bool:
@@ -204,7 +262,7 @@ def _candidate(part: _Part, answer: Answer, maps_CHW: Maps, size: tuple[float, f
     box = left / size[0], top / size[1], min(right / size[0], 1.0), min(bottom / size[1], 1.0)
     chances = layer_HW[cells.rows, cells.columns]
     width, height = box[2] - box[0], box[3] - box[1]
-    reach = max(2, (y1 - y0) // 4)
+    reach = max(4, (y1 - y0) // 4)
     right_of = maps_CHW[TEXT, y0:y1, x1 : x1 + reach]
     around = maps_CHW[TEXT, max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
     features_F = np.array(
@@ -232,12 +290,12 @@ def _candidate(part: _Part, answer: Answer, maps_CHW: Maps, size: tuple[float, f
 def _seen(
     part: Component, edges_4HW: Maps, found: Corners, size: tuple[float, float]
 ) -> tuple[Corners, float]:
-    """The mean of `found` and the box that the cells of a part see, and how well their boxes agree with
-    `found`, 0 to 1.
+    """The weighted mean of `found` and the box that the cells of a part see, and how well their boxes agree
+    with `found`, 0 to 1.
 
     Most of the cells must see about that box; else it is `found` itself. Cells near the middle of what they
-    see count most (centerness, as in FCOS). Where the two differ, each is nearer to the truth as often as the
-    other, so their mean is nearer than either.
+    see count most (centerness, as in FCOS). The edges of a part are wrong by about a cell whatever its size,
+    those that are seen by a share of it; so each has the weight of the inverse of its variance.
     """
     left_N, top_N, right_N, bottom_N = edges_4HW[:, part.rows, part.columns].astype(np.float64)
     x_N, y_N = part.columns + 0.5, part.rows + 0.5
@@ -252,7 +310,9 @@ def _seen(
     if weights_N[agree_N].sum() < MOST * weights_N.sum():
         return found, agreement
     seen_4 = np.average(boxes_4N[:, agree_N], axis=1, weights=weights_N[agree_N])
-    left, top, right, bottom = ((seen_4 + found) / 2).tolist()
+    sides_4 = np.array([found[2] - found[0], found[3] - found[1]] * 2)
+    of_seen_4 = FOUND_ERROR**2 / (FOUND_ERROR**2 + (SEEN_ERROR * sides_4) ** 2)
+    left, top, right, bottom = (seen_4 * of_seen_4 + found * (1 - of_seen_4)).tolist()
     return (left, top, right, bottom), agreement
 
 
@@ -297,14 +357,15 @@ def _trimmed(part: Component) -> tuple[int, int, int, int]:
 
 
 def _edges(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> Corners:
-    """The edges of a part to a fraction of a cell: a cell outside of it that it covers by a third is
-    counted as a third."""
+    """The edges of the thing that a part shows, to a fraction of a cell: a cell outside of the part that it
+    covers by a third is counted as a third."""
     left, top, right, bottom = bounds
     across = layer_HW[top:bottom].mean(0)
     down = layer_HW[:, left:right].mean(1)
 
     def covered(profile: npt.NDArray[np.float32], cell: int) -> float:
-        return min(float(profile[cell]), 0.5) if 0 <= cell < len(profile) else 0.0
+        # Nothing is known of what lies beyond the edge of the page.
+        return min(float(profile[cell]), 0.5) - SWOLLEN if 0 <= cell < len(profile) else 0.0
 
     return (
         left - covered(across, left - 1),

@@ -20,8 +20,8 @@ Profile = npt.NDArray[np.float64]
 # Edges are moved to the ends of ink, or to straight edges: photographs may be as light as their mounts, and
 # bookplates are light within their frames. Initials touch text, and stamps lie on it.
 _AT_INK, _STRAIGHT = ("illustration", "ornament", "map"), ("photograph", "bookplate")
-# How far an edge may move, in pixels of the model's input: nearly two cells.
-REACH: Final = 9
+# How far an edge may move, in pixels of the model's input: three cells.
+REACH: Final = 12
 MIN_SIDE: Final = 6
 # Levels between paper and ink, and the share of the way to the ink from which on a pixel is ink.
 MIN_CONTRAST, INK = 30, 0.35

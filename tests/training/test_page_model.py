@@ -13,7 +13,7 @@ from data_prep.segment.engines.shipped import ShippedEngine
 from iconoclip.cli import main
 from iconoclip.errors import BadInput
 from iconoclip.page_layout.inputs import CELL
-from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from iconoclip.page_layout.kinds import CLASS_OF_KIND, CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.regions import Answer
 from iconoclip.rights import POLICIES, judge
@@ -81,7 +81,8 @@ def test_a_fitted_reading_tells_right_candidates_from_wrong_ones():
     pages = [held_out("ornament", 0.95, True)] * 20 + [held_out("ornament", 0.6, False)] * 20
     reading = fitted(pages)
     good, bad = (
-        [one.scored(reading.score_weights) for one in page.candidates()] for page in (pages[0], pages[-1])
+        [one.scored(reading.score_weights[CLASS_OF_KIND[reading.kind_of(one)]]) for one in page.candidates()]
+        for page in (pages[0], pages[-1])
     )
     assert good[0] > reading.least_score > bad[0]
 
@@ -300,11 +301,12 @@ def test_losses_are_what_their_definitions_say():
         def logits(self, pages: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return logits, (edges / 2).log(), torch.zeros(1, len(PAGE_KINDS))
 
-    # All classes are equally likely, the logarithm of their number for each cell; the smoothed part has the
-    # weights of all classes, and all of it is divided by the weights of the 47 bare cells and the 16 of the
-    # picture. Boxes half as wide and high overlap by a quarter.
+    # All classes are equally likely, the logarithm of their number for each cell. The cells of so small a
+    # picture count four times, as if there were 64 next to 47 bare ones. The smoothed part has the weights of
+    # all classes, and all of it is divided by the weights of the cells. Boxes half as wide and high overlap
+    # by a quarter.
     mean = sum(CLASS_WEIGHTS) / len(CLASSES)
-    smoothed = 63 * mean / (47 * CLASS_WEIGHTS[0] + 16 * CLASS_WEIGHTS[CLASSES.index("illustration")])
+    smoothed = 111 * mean / (47 * CLASS_WEIGHTS[0] + 64 * CLASS_WEIGHTS[CLASSES.index("illustration")])
     of_classes = np.log(len(CLASSES)) * (1 - LABEL_SMOOTHING + LABEL_SMOOTHING * smoothed)
     # Of 16 cells of the picture that share is found, and of 63 it is taken for the picture.
     share = 1 / len(CLASSES)

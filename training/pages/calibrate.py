@@ -5,7 +5,7 @@ Shapes: N candidates or pages, F features, K kinds of pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -24,6 +24,8 @@ from iconoclip.page_layout.snapping import Grey
 # A candidate is right if it overlaps a marked box by this much.
 LEAST_OVERLAP: Final = 0.5
 SCORE_PULL, BOX_PULL, KIND_PULL = 1.0, 1.0, 3.0
+# The weights of a kind are pulled towards those of all by SCORE_PULL over the square of this.
+OF_ONE_KIND: Final = 0.5
 # Of a candidate's features, those that tell its kind. Its size does not: most small things are initials, but
 # on a sheet of photographs small things are photographs.
 OF_KIND: Final = np.array(
@@ -40,7 +42,7 @@ class HeldOut:
     """The result of a network on a page that it was not trained on, and the marks of people on it.
 
     `size` is in pixels of the input; `wanted` in shares of the whole image; `place` where the input lies in
-    it; `grey_HW` the input in grey; `closer` looks at the small things of a finding again.
+    it; `grey_HW` the input in grey.
     """
 
     answer: Answer
@@ -49,12 +51,10 @@ class HeldOut:
     wanted: Sequence[tuple[str, Corners]]
     kind: str | None
     grey_HW: Grey | None = None
-    closer: Callable[[Finding], Finding] | None = None
 
     def read(self, reading: Reading) -> Finding:
         """What is found on the page."""
-        finding = reading.read(self.answer, self.size, self.place, self.grey_HW)
-        return self.closer(finding) if self.closer else finding
+        return reading.read(self.answer, self.size, self.place, self.grey_HW)
 
     def candidates(self) -> list[Candidate]:
         """The candidates of the page."""
@@ -76,11 +76,12 @@ def fitted(pages: Sequence[HeldOut]) -> Reading:
     kinds = [kind for own in right for kind in own]
     labels_N = np.array([kind is not None for kind in kinds], float)
     if 0 < labels_N.sum() < len(labels_N):
-        reading = replace(reading, score_weights=logistic(features_NF, labels_N))
         classes_N = np.array([CLASS_OF_KIND[kind] for kind in kinds if kind is not None])
         marked_NF = features_NF[labels_N > 0] * OF_KIND
         weights = multinomial(marked_NF, classes_N, len(CLASSES), BOX_PULL, reading.box_weights)
         reading = replace(reading, box_weights=weights)
+        told_N = np.array([CLASS_OF_KIND[reading.kind_of(one)] for own in found for one in own])
+        reading = replace(reading, score_weights=_score_weights(features_NF, told_N, labels_N))
     reading = replace(reading, least_score=_best_threshold(pages, found, right, reading))
     return replace(reading, kinds=_kinds(pages, found, reading))
 
@@ -93,6 +94,16 @@ def _right(page: HeldOut, found: list[Candidate]) -> list[str | None]:
     for n, m in match(places, [corners for _, corners in wanted], LEAST_OVERLAP):
         right[n] = wanted[m][0]
     return right
+
+
+def _score_weights(features_NF: FloatArray, told_N: npt.NDArray[np.intp], labels_N: FloatArray) -> FloatArray:
+    """Weights [C, F] of a logistic regression for each kind that candidates are told to be. All are pulled
+    towards the weights that they share, because some kinds are rare."""
+    own_NCF = np.zeros((len(features_NF), len(CLASSES), len(FEATURES)))
+    own_NCF[np.arange(len(features_NF)), told_N] = features_NF * OF_ONE_KIND
+    both = logistic(np.concatenate([features_NF, own_NCF.reshape(len(features_NF), -1)], 1), labels_N)
+    shared_F, own_CF = both[: len(FEATURES)], both[len(FEATURES) :].reshape(len(CLASSES), -1)
+    return shared_F + OF_ONE_KIND * own_CF
 
 
 def logistic(features_NF: FloatArray, labels_N: FloatArray, pull: float = SCORE_PULL) -> FloatArray:
@@ -125,7 +136,7 @@ def _best_threshold(
         total += min(num_wanted, 1)
         for one, kind in zip(own, kinds, strict=True):
             if reading.kind_of(one) in GRAPHIC_KINDS:
-                scores.append(one.scored(reading.score_weights))
+                scores.append(one.scored(reading.score_weights[CLASS_OF_KIND[reading.kind_of(one)]]))
                 flags.append(kind in GRAPHIC_KINDS)
                 shares.append(1 / max(num_wanted, 1))
     scores_N, shares_N = np.array(scores), np.array(shares)

@@ -17,7 +17,7 @@ from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, TEXT
 from training.pages.stored import FIRST_THING, STORED_SIDE, UNMARKED, Stored, Thing
 
 # Of an object that is pasted, and of the strip of bare paper around it.
-_MARGIN: Final = 5
+_MARGIN: Final = 10
 # Two pages of these kinds side by side are a spread.
 _OF_BOOKS: Final = ("picture", "mixed", "text", "music", "blank")
 
@@ -66,7 +66,7 @@ def sheet(pictures: Sequence[Cut], captions: Stored, random: np.random.Generator
         row, column = divmod(number, columns)
         _put(draft, item, (column * side, row * height / rows, side, height / rows), share, random)
         if with_text:
-            below = draft.things[-1].bottom + random.uniform(1, 4)
+            below = draft.things[-1].bottom + random.uniform(2, 8)
             _write(draft, captions, (draft.things[-1].left, below, side * 0.8, height / rows * 0.08), random)
     return draft
 
@@ -84,7 +84,7 @@ def fan(pictures: Sequence[Cut], random: np.random.Generator) -> Draft:
         left, top, right, bottom = (round(value) for value in item.thing[1:5])
         crop = item.source.pixels[:, top:bottom, left:right].float()[None] / 255
         size = (tall, round(tall * random.uniform(0.6, 0.8)))
-        shot = functional.pad(functional.interpolate(crop, size, mode="bilinear"), (4, 4, 4, 4), value=1.0)
+        shot = functional.pad(functional.interpolate(crop, size, mode="bilinear"), (8, 8, 8, 8), value=1.0)
         middle = width / 2 + radius * math.sin(angle), height * 0.95 - radius * math.cos(angle)
         grid = _turned(shot.shape[2:], angle, middle, (height, width))
         own = (grid.abs() <= 1).all(-1)
@@ -210,6 +210,22 @@ def side_by_side(draft: Draft, other: Draft) -> None:
     # A cover or a colour target next to a page is no spread.
     is_open = draft.kind in _OF_BOOKS and other.kind in _OF_BOOKS
     draft.kind = "spread" if is_open else None
+
+
+def darken_edges(draft: Draft, random: np.random.Generator) -> None:
+    """Blacken one to three edges of a page, raggedly, where nothing is marked: the background of a scan."""
+    for turn in random.permutation(4)[: int(random.integers(1, 4))].tolist():
+        height, width = draft.marks.shape[:: 1 if turn % 2 == 0 else -1]
+        deep = height * random.uniform(0.004, 0.035)
+        steps = np.cumsum(random.normal(0, 0.06 * deep, max(2, width // 40)))
+        ragged = deep + np.interp(np.linspace(0, 1, width), np.linspace(0, 1, len(steps)), steps)
+        first, last = np.sort(random.uniform(-0.5, 1.5, 2)) * width
+        x = np.arange(width)
+        ends = np.where((x >= first) & (x < last), ragged + random.normal(0, 0.7, width), 0)
+        is_dark = torch.rot90(torch.from_numpy(np.arange(height)[:, None] < ends), turn)
+        is_dark &= draft.marks == OTHER
+        grain = random.normal(random.uniform(0, 0.2), 0.02, int(is_dark.sum())).clip(0, 1)
+        draft.pixels[:, is_dark] = torch.from_numpy(grain).float()
 
 
 def shine_through(pixels: Tensor, source: Stored, random: np.random.Generator) -> None:

@@ -9,9 +9,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from iconoclip.page_layout.closer import CLOSER_SIDE, seen_closer
-from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.inputs import Pixels, grey, model_input, page_pixels
+from iconoclip.page_layout.inputs import grey, model_input, page_pixels
 from iconoclip.page_layout.regions import Answer
 from iconoclip.page_layout.table import Measured
 from training.pages.calibrate import HeldOut, fitted
@@ -44,23 +42,16 @@ def looked_at(network: PageNet, page: Page) -> HeldOut:
     decoded = page_pixels(page.read(), MAX_PIXELS)
     height, width = decoded.pixels_HWC.shape[:2]
 
-    def look(pixels_HWC: Pixels) -> Answer:
-        with torch.inference_mode():
-            maps, edges, kinds = network(torch.from_numpy(model_input(pixels_HWC)))
-        return Answer(maps[0].numpy(), edges[0].numpy(), kinds[0].numpy())
-
-    def closer(finding: Finding) -> Finding:
-        return seen_closer(finding, decoded, lambda: page_pixels(page.read(), MAX_PIXELS, CLOSER_SIDE), look)
-
+    with torch.inference_mode():
+        maps, edges, kinds = network(torch.from_numpy(model_input(decoded.pixels_HWC)))
     wanted = [(zone.kind, page.shares(zone)) for zone in page.zones]
     return HeldOut(
-        look(decoded.pixels_HWC),
+        Answer(maps[0].numpy(), edges[0].numpy(), kinds[0].numpy()),
         (width, height),
         decoded.place,
         wanted,
         page.kind,
         grey(decoded.pixels_HWC),
-        closer,
     )
 
 

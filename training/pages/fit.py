@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from iconoclip.page_layout.kinds import TEXT
 from iconoclip.progress import progress
 from training.hardware import autocast, resolve_precision
-from training.pages.close_samples import CloseSamples, WithCloseSamples
 from training.pages.network import PageNet
 from training.pages.page_kinds import fit_kinds
+from training.pages.part_samples import PartSamples, WithParts
 from training.pages.samples import (
     BATCH,
     NO_KIND,
@@ -35,6 +36,8 @@ WEIGHT_DECAY: Final = 2e-2
 LABEL_SMOOTHING: Final = 0.02
 # Cells of rare and small things count more, but not so much that maps swell: a page is mostly text and paper.
 CLASS_WEIGHTS: Final = (1.0, 1.0, 1.5, 2.5, 2.5, 1.5, 1.5, 2.5, 1.5)
+# Those of a thing of fewer cells than this count more, up to so many times: there are few of them.
+SMALL_CELLS, MOST_OF_SMALL = 400, 4.0
 SHARES_WEIGHT, EDGES_WEIGHT, KINDS_WEIGHT = 1.0, 0.15, 0.05
 MAX_NORM: Final = 5.0
 # A network that is improved keeps so much of its old weights (WiSE-FT: Wortsman et al., CVPR 2022).
@@ -74,18 +77,18 @@ def _trained(
     network = network.to(memory_format=torch.channels_last).train()
     mean = copy.deepcopy(network).eval()
     if start is not None:
-        _train(network, mean, _with_close(pages, num_samples, seed), FURTHER_RATE, workers)
+        _train(network, mean, _with_parts(pages, num_samples, seed), FURTHER_RATE, workers)
         # Half way back to where it came from: it keeps what it knew of other pages.
         _follow(mean, start, 1 - KEPT)
         return mean
     num_small = round(SMALL_SHARE * num_samples)
     _train(network, mean, Samples(pages, num_small, seed, SMALL_CANVAS), SMALL_RATE, workers)
-    _train(network, mean, _with_close(pages, num_samples - num_small, seed + 1), RATE, workers)
+    _train(network, mean, _with_parts(pages, num_samples - num_small, seed + 1), RATE, workers)
     return mean
 
 
-def _with_close(pages: Sequence[Stored], num_samples: int, seed: int) -> WithCloseSamples:
-    return WithCloseSamples(Samples(pages, num_samples, seed), CloseSamples(pages, num_samples, seed))
+def _with_parts(pages: Sequence[Stored], num_samples: int, seed: int) -> WithParts:
+    return WithParts(Samples(pages, num_samples, seed), PartSamples(pages, num_samples, seed))
 
 
 def _train(network: PageNet, mean: PageNet, samples: Dataset[Sample], rate: float, workers: int) -> None:
@@ -121,7 +124,13 @@ def loss_of(network: PageNet, batch: Sample) -> Tensor:
     classes, edges, kinds = (values.float() for values in network.logits(pixels))
     weight = torch.tensor(CLASS_WEIGHTS)
     marked = torch.where(batch.classes == UNMARKED, -100, batch.classes)
-    loss = functional.cross_entropy(classes, marked, weight, label_smoothing=LABEL_SMOOTHING)
+    losses = functional.cross_entropy(
+        classes, marked, weight, label_smoothing=LABEL_SMOOTHING, reduction="none"
+    )
+    # The weight of a cell of a thing is 1 by the root of their number; where there is no thing, it is 0.
+    of_cells = (batch.weights * math.sqrt(SMALL_CELLS)).clamp(1.0, MOST_OF_SMALL)
+    shares = of_cells * weight[batch.classes.where(marked >= 0, 0)] * (marked >= 0)
+    loss = (losses * of_cells).sum() / shares.sum().clamp_min(1e-6)
     loss = loss + SHARES_WEIGHT * _shares_loss(classes, batch.classes)
     if batch.weights.any():
         loss = loss + EDGES_WEIGHT * _edges_loss(edges, batch.edges, batch.weights)

@@ -1,11 +1,13 @@
 """The network: a small U-Net over the pixels of a page.
 
-An encoder of residual blocks (He et al., CVPR 2016) halves the page five times; a decoder adds what it found
-at each scale (feature pyramid: Lin et al., CVPR 2017), up to cells of four pixels. Each cell says what it is
-part of, and how far the edges of that thing are (as in FCOS: Tian et al., ICCV 2019). The coarsest features
-say of what kind the page is.
+The first layer reads patches of 6 x 6 pixels, four pixels apart, so that a page at full scale costs little
+more than one at half of it. An encoder of residual blocks (He et al., CVPR 2016) halves the page four more
+times; a decoder adds what it found at each scale (feature pyramid: Lin et al., CVPR 2017). Each cell of eight
+pixels says what it is part of, and how far the edges of that thing are (as in FCOS: Tian et al., ICCV 2019);
+its four cells of four pixels add what differs between them. The coarsest features say of what kind the page
+is.
 
-Shapes: B pages, H and W of the input (multiples of CELL), R, N rows and columns of cells, C classes, K kinds
+Shapes: B pages, H and W of the input (multiples of STEP), R, N rows and columns of cells, C classes, K kinds
 of pages, F features.
 """
 
@@ -23,18 +25,20 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 
-# Channels at a half, a quarter, ... of the page's size, and of the decoder at an eighth and at a quarter.
-WIDTHS: Final = (16, 24, 48, 96, 144)
+# Channels at a quarter, an eighth, ... of the page's size; those of the decoder at a thirty-second and a
+# sixteenth, at an eighth, and at a quarter.
+WIDTHS: Final = (24, 24, 48, 96, 144)
 NUM_BLOCKS: Final = (1, 1, 2, 2)
-DECODER: Final = (48, 32)
+DECODER: Final = (48, 32, 24)
 # Distances to the edges of a picture are given in cells, as logarithms within these bounds.
-LOG_BOUNDS: Final = (-3.0, 5.5)
-assert CELL == 4
+LOG_BOUNDS: Final = (-3.0, 6.2)
+# The first layer reads patches of this side, and its stride is a cell.
+PATCH: Final = 6
 
 
 def _normed(num_in: int, num_out: int, side: int, stride: int = 1) -> nn.Sequential:
     """A convolution without a bias, and its batch normalisation."""
-    layer = nn.Conv2d(num_in, num_out, side, stride, side // 2, bias=False)
+    layer = nn.Conv2d(num_in, num_out, side, stride, (side - 1) // 2, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(num_out))
 
 
@@ -72,26 +76,33 @@ class PageNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _normed(3, WIDTHS[0], 3, 2)
+        self.stem = _normed(3, WIDTHS[0], PATCH, CELL)
         self.stages = nn.ModuleList(
             Stage(before, width, count)
             for before, width, count in zip(WIDTHS, WIDTHS[1:], NUM_BLOCKS, strict=False)
         )
-        quarter, eighth, sixteenth, last = WIDTHS[1:]
+        quarter, eighth, sixteenth, thirty_second, last = WIDTHS
         self.from_page = nn.Linear(last, last)
-        self.to_sixteenth = _normed(last, DECODER[0], 1)
+        self.to_thirty_second = _normed(last, DECODER[0], 1)
+        self.at_thirty_second = _normed(thirty_second, DECODER[0], 1)
+        self.mixed_thirty_second = _normed(DECODER[0], DECODER[0], 3)
         self.at_sixteenth = _normed(sixteenth, DECODER[0], 1)
         self.mixed_sixteenth = _normed(DECODER[0], DECODER[0], 3)
-        self.at_eighth = _normed(eighth, DECODER[0], 1)
-        self.mixed_eighth = _normed(DECODER[0], DECODER[0], 3)
-        self.to_quarter = _normed(DECODER[0], DECODER[1], 1)
-        self.at_quarter = _normed(quarter, DECODER[1], 1)
-        self.mixed_quarter = _normed(DECODER[1], DECODER[1], 3)
+        self.to_eighth = _normed(DECODER[0], DECODER[1], 1)
+        self.at_eighth = _normed(eighth, DECODER[1], 1)
+        self.mixed_eighth = _normed(DECODER[1], DECODER[1], 3)
         self.classes = nn.Conv2d(DECODER[1], len(CLASSES), 1)
         last_layer = nn.Conv2d(DECODER[1], 4, 1)
         # Before anything is learned, edges are ten cells away.
         nn.init.constant_(cast(Tensor, last_layer.bias), math.log(10))
         self.edges = nn.Sequential(_normed(DECODER[1], DECODER[1], 3), nn.ReLU(), last_layer)
+        self.to_quarter = _normed(DECODER[1], DECODER[2], 1)
+        self.at_quarter = _normed(quarter, DECODER[2], 1)
+        self.mixed_quarter = _normed(DECODER[2], DECODER[2], 3)
+        # Before anything is learned, the cells within a coarse one say the same.
+        self.finer = nn.Conv2d(DECODER[2], len(CLASSES) + 4, 1)
+        nn.init.zeros_(self.finer.weight)
+        nn.init.zeros_(cast(Tensor, self.finer.bias))
         self.kinds = nn.Sequential(
             nn.Linear(2 * last + 2 * len(CLASSES), self.NUM_HIDDEN),
             nn.ReLU(),
@@ -109,24 +120,31 @@ class PageNet(nn.Module):
         return self._seen(pages_B3HW)[2]
 
     def _seen(self, pages_B3HW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        values = functional.relu(self.stem(pages_B3HW))
-        scales = []
+        quarter = functional.relu(self.stem(pages_B3HW))
+        values, scales = quarter, []
         for stage in self.stages:
             values = stage(values)
             scales.append(values)
-        quarter, eighth, sixteenth, last = scales
+        eighth, sixteenth, thirty_second, last = scales
         page = last.mean((2, 3))
         last = last + self.from_page(page)[:, :, None, None]
-        up = _enlarged(self.to_sixteenth(last), sixteenth)
+        up = _enlarged(self.to_thirty_second(last), thirty_second)
+        up = functional.relu(
+            self.mixed_thirty_second(functional.relu(up + self.at_thirty_second(thirty_second)))
+        )
+        up = _enlarged(up, sixteenth)
         up = functional.relu(self.mixed_sixteenth(functional.relu(up + self.at_sixteenth(sixteenth))))
-        up = _enlarged(up, eighth)
+        up = _enlarged(self.to_eighth(up), eighth)
         up = functional.relu(self.mixed_eighth(functional.relu(up + self.at_eighth(eighth))))
-        up = _enlarged(self.to_quarter(up), quarter)
-        up = functional.relu(self.mixed_quarter(functional.relu(up + self.at_quarter(quarter))))
-        classes, edges = self.classes(up), self.edges(up)
-        chances = classes.detach().softmax(1)
+        coarse = torch.cat([self.classes(up), self.edges(up) + math.log(2)], 1)
+        chances = coarse[:, : len(CLASSES)].detach().softmax(1)
         seen = [page, last.amax((2, 3)), chances.mean((2, 3)), chances.amax((2, 3))]
-        return classes, edges.clamp(*LOG_BOUNDS), torch.cat(seen, 1)
+        # Cells of four pixels.
+        fine = functional.relu(_enlarged(self.to_quarter(up), quarter) + self.at_quarter(quarter))
+        fine = functional.relu(self.mixed_quarter(fine))
+        cells = _enlarged(coarse, quarter) + self.finer(fine)
+        edges = cells[:, len(CLASSES) :].clamp(*LOG_BOUNDS)
+        return cells[:, : len(CLASSES)], edges, torch.cat(seen, 1)
 
     def forward(self, pages_B3HW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probabilities of the classes [B, C, R, N], distances to the edges in cells [B, 4, R, N], logits of

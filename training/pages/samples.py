@@ -23,13 +23,24 @@ from torch.utils.data import Dataset
 
 from iconoclip.page_layout.inputs import CELL, INPUT_SIDE, canvas_size
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PAGE_KINDS, TEXT
-from training.pages.composing import Cut, Draft, can_be_cut, fan, paste, sheet, shine_through, side_by_side
+from training.pages.composing import (
+    Cut,
+    Draft,
+    can_be_cut,
+    darken_edges,
+    fan,
+    paste,
+    sheet,
+    shine_through,
+    side_by_side,
+)
+from training.pages.fillers import are_fillers, fill_lines
 from training.pages.stored import FIRST_THING, UNMARKED, Stored, Thing
 
-CANVAS: Final = (canvas_size(400, INPUT_SIDE)[1], 400)
+CANVAS: Final = (canvas_size(800, INPUT_SIDE)[1], 800)
 # Half as wide and high: whole pages at half the size, or parts of them. In the same time a network sees
 # four times as many of them.
-SMALL_CANVAS: Final = (276, 200)
+SMALL_CANVAS: Final = (552, 400)
 # A page that is made this much smaller loses every other pixel first, so that lines do not turn into dots.
 HALVED_BELOW: Final = 0.6
 # An object of which less than this share is on the sample is no longer one.
@@ -37,7 +48,11 @@ _LEAST_SHOWN: Final = 0.35
 NO_KIND: Final = -1
 # Kinds that this share of the pages have are common enough; of the samples, so many are sheets of pictures,
 # and of these so many fans.
-COMMON, SHEETS, FANS = 0.1, 0.04, 0.25
+COMMON, SHEETS, FANS = 0.1, 0.06, 0.25
+# Of the pages with text, lines of so many end in fillers.
+FILLED: Final = 0.12
+# So many pages have a dark edge, as scans have where the page ends.
+DARK_EDGES: Final = 0.12
 # Samples of a batch have one shape, upright or lying.
 BATCH: Final = 4
 
@@ -102,12 +117,22 @@ class Samples(Numbered):
         super().__init__(num_samples, seed)
         self._pages, self._canvas = pages, canvas
         self._things = [Cut(page, thing) for page in pages for thing in page.things if can_be_cut(thing)]
+        self._fillers = are_fillers(self._things)
+        # Drawn books have most of the things; pages of people's books lend theirs as often as they are shown.
+        shares = chances(pages)
+        own = [
+            shares[number] / len(page.things)
+            for number, page in enumerate(pages)
+            for thing in page.things
+            if can_be_cut(thing)
+        ]
+        self._lent = np.array(own) / max(sum(own), 1e-9)
         # On a sheet are photographs, or prints and drawings.
         self._pictures = [
             [one for one in self._things if one.thing.number == CLASS_OF_KIND[kind]]
             for kind in ("photograph", "illustration")
         ]
-        self._chances = chances(pages)
+        self._chances = shares
 
     def made(self, number: int) -> Sample:
         """A page, perhaps with things of others on it, or a sheet of pictures."""
@@ -123,6 +148,8 @@ class Samples(Numbered):
             draft = self._page(is_upright, random)
         if random.random() < 0.15:
             shine_through(draft.pixels, self._chosen(random), random)
+        if random.random() < DARK_EDGES:
+            darken_edges(draft, random)
         moved = _moved(draft, canvas, random)
         return moved._replace(pixels=coloured(moved.pixels, random) * 2 - 1)
 
@@ -133,7 +160,9 @@ class Samples(Numbered):
             side_by_side(draft, Draft.of(self._chosen(random)))
         if self._things and random.random() < 0.35 and draft.kind in ("text", "mixed", "blank"):
             for _ in range(random.integers(1, 4)):
-                paste(draft, self._things[random.integers(len(self._things))], random)
+                paste(draft, self._things[random.choice(len(self._things), p=self._lent)], random)
+        if random.random() < FILLED and draft.kind in ("text", "mixed"):
+            fill_lines(draft, self._fillers, random)
         return draft
 
     def _chosen(self, random: np.random.Generator) -> Stored:

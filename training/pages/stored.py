@@ -1,10 +1,11 @@
-"""Marked pages in memory: decoded once, with what each pixel is part of.
+"""Marked pages: their pixels, and what each pixel is part of.
 
 Shapes: H, W of a stored page.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -16,9 +17,11 @@ from iconoclip.page_layout.inputs import page_pixels
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PICTURE_KINDS, TEXT
 from training.pages.truth import Page
 
-# Pages are stored a little larger than the model's input, so that a sample may be a part of one.
-STORED_SIDE: Final = 640
+# Pages are decoded a little larger than the model's input, so that a sample may be a part of one.
+STORED_SIDE: Final = 1280
 MAX_PIXELS: Final = 400_000_000
+# Of four megabytes each, so that the pictures of a sheet are not decoded twice.
+NUM_DECODED: Final = 64
 UNMARKED: Final = 255
 # Marks of pixels and cells: OTHER, TEXT, UNMARKED, and FIRST_THING plus the number of a thing.
 FIRST_THING: Final = 2
@@ -40,21 +43,39 @@ class Thing(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """A page in memory: pixels uint8 [3, H, W], their marks uint8 [H, W], its things in these pixels."""
+    """A page, and its things in pixels of the scale at which samples are made of it.
+
+    Its pixels are decoded when they are needed: those of all pages would fill the memory.
+    """
 
     page: Page
-    pixels: Tensor
-    marks: Tensor
+    side: int
     things: tuple[Thing, ...]
+
+    @property
+    def pixels(self) -> Tensor:
+        """The decoded page: RGB, uint8 [3, H, W]."""
+        return _decoded(self.page, self.side)[0]
+
+    @property
+    def marks(self) -> Tensor:
+        """What each pixel is part of, uint8 [H, W]."""
+        return _decoded(self.page, self.side)[1]
 
 
 def stored(page: Page, side: int = STORED_SIDE) -> Stored:
-    """Decode a page so that its longer side has at most `side` pixels, and paint its zones.
+    """A page whose longer side has at most `side` pixels.
 
     Raises:
         ImageRefused: its file cannot be decoded.
     """
-    decoded = page_pixels(page.read(), MAX_PIXELS, side)
+    return Stored(page, side, _decoded(page, side)[2])
+
+
+@functools.lru_cache(NUM_DECODED)
+def _decoded(page: Page, side: int) -> tuple[Tensor, Tensor, tuple[Thing, ...]]:
+    """The pixels of a page, what they are part of, and its things."""
+    decoded = page_pixels(page.read(), MAX_PIXELS, side, most_enlarged=1.0)
     height, width = decoded.pixels_HWC.shape[:2]
     pixels = torch.from_numpy(decoded.pixels_HWC.copy()).permute(2, 0, 1).contiguous()
     left_share, top_share, right_share, bottom_share = decoded.place
@@ -78,4 +99,4 @@ def stored(page: Page, side: int = STORED_SIDE) -> Stored:
             )
     if page.kind is None and not page.zones:
         marks[:] = UNMARKED
-    return Stored(page, pixels, torch.from_numpy(marks), tuple(things))
+    return pixels, torch.from_numpy(marks), tuple(things)

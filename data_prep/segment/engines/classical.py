@@ -23,6 +23,8 @@ AROUND, MIN_SIDE = 0.022, 0.03
 # Share of ink in the surroundings: printed text has 0.15 to 0.3.
 MUCH_INK: Final = 0.42
 LEAST: Final = 0.5
+# Pixels of the longer side of a page as it is looked at.
+SIDE: Final = 550
 
 
 class ClassicalEngine:
@@ -41,7 +43,7 @@ class ClassicalEngine:
         Raises:
             ImageRefused: the image cannot be decoded.
         """
-        decoded = page_pixels(page, MAX_PIXELS)
+        decoded = page_pixels(page, MAX_PIXELS, SIDE, most_enlarged=1.0)
         ink_HW = _ink(decoded.pixels_HWC)
         reach = max(2, round(AROUND * max(ink_HW.shape)))
         dense_HW = _mean(ink_HW.astype(np.float32), reach) > MUCH_INK

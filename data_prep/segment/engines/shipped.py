@@ -17,9 +17,8 @@ import onnxruntime
 
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import DamagedData, MissingRequirement
-from iconoclip.page_layout.closer import CLOSER_SIDE, seen_closer
 from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.inputs import INPUT_SIDE, Pixels, grey, is_bare, model_input, page_pixels
+from iconoclip.page_layout.inputs import INPUT_SIDE, grey, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import READING_VERSION, Reading
 from iconoclip.page_layout.regions import Answer
@@ -63,12 +62,9 @@ class ShippedEngine:
         height, width = decoded.pixels_HWC.shape[:2]
         if is_bare(decoded.pixels_HWC):
             return Finding("blank", 1.0)
-        answer = self._look(decoded.pixels_HWC)
-        finding = self._reading.read(answer, (width, height), decoded.place, grey(decoded.pixels_HWC))
-        return seen_closer(finding, decoded, lambda: page_pixels(page, MAX_PIXELS, CLOSER_SIDE), self._look)
-
-    def _look(self, pixels_HWC: Pixels) -> Answer:
-        return Answer(*(values[0] for values in self._session.run(None, {"pages": model_input(pixels_HWC)})))
+        answers = self._session.run(None, {"pages": model_input(decoded.pixels_HWC)})
+        answer = Answer(*(values[0] for values in answers))
+        return self._reading.read(answer, (width, height), decoded.place, grey(decoded.pixels_HWC))
 
 
 def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
@@ -85,7 +81,7 @@ def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dic
             raise DamagedData(
                 "the page model is of another version", where=path, remedy="train it with this version"
             )
-        session.run(None, {"pages": np.zeros((1, 3, 60, 80), np.float32)})
+        session.run(None, {"pages": np.zeros((1, 3, 64, 80), np.float32)})
     except DamagedData:
         raise
     except Exception as error:

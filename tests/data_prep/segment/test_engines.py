@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from data_prep.segment.engines.choose import engine_called
@@ -11,8 +9,6 @@ from data_prep.segment.engines.classical import ClassicalEngine
 from data_prep.segment.engines.interface import SHIPPED_MODEL
 from data_prep.segment.engines.shipped import ShippedEngine
 from iconoclip.errors import DamagedData, MissingRequirement
-from iconoclip.page_layout.closer import CLOSER_SIDE
-from iconoclip.page_layout.inputs import INPUT_SIDE
 from iconoclip.page_layout.measure import overlap
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
 from tests.data_prep.segment.engines import check_engine, odd_pages
@@ -52,19 +48,6 @@ def test_a_higher_threshold_keeps_fewer_boxes(shipped):
     assert none.find(data).boxes == ()
     assert len(every.find(data).boxes) >= len(shipped.find(data).boxes)
     assert len({every.digest, none.digest, shipped.digest}) == 3
-
-
-def test_what_is_found_is_looked_at_again_at_twice_the_scale(shipped, monkeypatch):
-    def again(finding, shown, closer, look):
-        assert finding.boxes
-        assert max(shown.pixels_HWC.shape[:2]) == INPUT_SIDE
-        assert max(closer().pixels_HWC.shape[:2]) == CLOSER_SIDE
-        part_HWC = closer().pixels_HWC[100:300, 80:180]
-        assert look(part_HWC).maps_CHW.shape[1:] == (50, 25)
-        return replace(finding, boxes=())
-
-    monkeypatch.setattr("data_prep.segment.engines.shipped.seen_closer", again)
-    assert shipped.find(page(PICTURE, size=(800, 1100))).boxes == ()
 
 
 def test_the_shipped_model_is_small():

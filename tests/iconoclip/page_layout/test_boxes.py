@@ -23,11 +23,16 @@ def test_a_part_of_a_map_becomes_a_box_of_its_kind(kind):
     finding = READING.read(blind(maps_CHW), SIZE)
     (box,) = finding.boxes
     assert box.kind == kind
-    assert overlap(box.corners, (15 / 60, 20 / 80, 30 / 60, 36 / 80)) > 0.95
+    # Parts are wider than things, by half a cell at each edge.
+    assert box.corners == pytest.approx((15.5 / 60, 20.5 / 80, 29.5 / 60, 35.5 / 80), abs=1e-6)
     assert box.score > 0.9
 
 
-@pytest.mark.parametrize(("share", "expected"), [(1.0, (14.5, 20.5, 30.5, 35.5)), (0.3, (15, 20, 30, 36))])
+# The sides are 14 and 15 cells, so edges that are seen are wrong by 1.4 and 1.5, those of the part by 1: the
+# first have weights of 1 / (1 + 1.4 ** 2) and 1 / (1 + 1.5 ** 2).
+@pytest.mark.parametrize(
+    ("share", "expected"), [(1.0, (14.993, 20.654, 30.007, 35.346)), (0.3, (15.5, 20.5, 29.5, 35.5))]
+)
 def test_a_box_ends_between_its_cells_and_the_edges_that_most_of_them_see(share, expected):
     answer = blind(maps_with("illustration", slice(20, 36), slice(15, 30)))
     rows, columns = np.indices((80, 60)) + 0.5
@@ -37,7 +42,7 @@ def test_a_box_ends_between_its_cells_and_the_edges_that_most_of_them_see(share,
     answer.edges_4HW[:, seen] = edges[:, seen]
     (box,) = READING.read(answer, SIZE).boxes
     corners = expected[0] / 60, expected[1] / 80, expected[2] / 60, expected[3] / 80
-    assert box.corners == pytest.approx(corners, abs=0.004)
+    assert box.corners == pytest.approx(corners, abs=1e-4)
 
 
 def test_what_is_too_large_for_an_initial_is_none():
@@ -87,7 +92,7 @@ def test_two_pictures_that_run_together_are_apart_where_the_maps_are_surer():
 def test_many_small_pictures_are_each_others_witnesses():
     """Alone a picture of this size is doubtful, by weights that speak against small ones."""
     weights = READING.score_weights.copy()
-    weights[FEATURES.index("log area")] = 2.0
+    weights[:, FEATURES.index("log area")] = 2.0
     strict = replace(READING, score_weights=weights)
 
     def found(count: int, around: str = "other", grey_HW: np.ndarray | None = None) -> int:
@@ -116,7 +121,7 @@ def test_a_box_leaves_off_what_hardly_belongs_to_it():
     maps_CHW[:, 50:60, 25:27] = 0
     maps_CHW[CLASSES.index("illustration"), 50:60, 25:27] = 1
     (box,) = READING.read(blind(maps_CHW), SIZE).boxes
-    assert overlap(box.corners, (20 / 60, 20 / 80, 40 / 60, 50 / 80)) > 0.93
+    assert overlap(box.corners, (20.5 / 60, 20.5 / 80, 39.5 / 60, 49.5 / 80)) > 0.93
 
 
 def test_a_box_is_placed_in_the_image_that_the_page_was_cut_from():

@@ -27,17 +27,31 @@ def test_bare_borders_are_cut_off(bare):
     assert 0.27 < top < 0.3
     assert 0.62 < right < 0.66
     assert 0.7 < bottom < 0.73
-    # 400 rows and a margin of 3 % on both sides; nothing is enlarged.
-    assert max(decoded.pixels_HWC.shape) == pytest.approx(428, abs=2)
+    # 400 rows and a margin of 3 % on both sides, enlarged to twice that and no further.
+    assert max(decoded.pixels_HWC.shape) == pytest.approx(2 * 428, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("size", "longer"), [((1500, 900), 1100), ((700, 600), 1100), ((90, 300), 600), ((8, 8), 16)]
+)
+def test_pages_come_to_the_scale_that_the_model_knows(size, longer):
+    page = np.full((size[1], size[0]), 180, np.uint8)
+    shown = page_pixels(jpeg(page), 10_000_000)
+    height, width = shown.pixels_HWC.shape[:2]
+    assert max(width, height) == longer
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.01)
+    assert shown.place == (0, 0, 1, 1)
+    own = page_pixels(jpeg(page), 10_000_000, most_enlarged=1.0)
+    assert max(own.pixels_HWC.shape) == min(max(size), 1100)
 
 
 def test_a_bare_page_is_kept_whole():
     assert content_box(np.full((90, 70, 3), 255, np.uint8)) == (0, 0, 70, 90)
 
 
-def test_the_input_is_padded_to_whole_cells():
+def test_the_input_is_padded_to_whole_steps():
     batch = model_input(np.zeros((INPUT_SIDE, 391, 3), np.uint8))
-    assert batch.shape == (1, 3, 552, 392)
+    assert batch.shape == (1, 3, 1104, 392)
     assert batch[0, 0, 0, 0] == -1
     with pytest.raises(ValueError):
         model_input(np.zeros((INPUT_SIDE + 1, 10, 3), np.uint8))
@@ -47,13 +61,13 @@ def test_the_input_is_padded_to_whole_cells():
 @pytest.mark.parametrize(("grain", "light"), [(0, 0), (4, 0), (3, 14)])
 def test_a_sheet_in_one_colour_is_bare_and_one_with_a_mark_is_not(paper, grain, light):
     random = np.random.default_rng(0)
-    page = np.zeros((550, 400, 3)) + paper + random.normal(0, grain, (550, 400, 1))
-    page += np.linspace(-light, light, 400)[:, None]
+    page = np.zeros((1100, 800, 3)) + paper + random.normal(0, grain, (1100, 800, 1))
+    page += np.linspace(-light, light, 800)[:, None]
     sheet = page.clip(0, 255).astype(np.uint8)
     assert is_bare(sheet)
-    for mark in ((20, 20), (4, 60), (60, 4)):
+    for mark in ((40, 40), (8, 120), (120, 8)):
         marked = sheet.copy()
-        marked[200 : 200 + mark[0], 150 : 150 + mark[1]] //= 2
+        marked[400 : 400 + mark[0], 300 : 300 + mark[1]] //= 2
         assert not is_bare(marked), mark
     assert is_bare(sheet[:1, :1])
     assert is_bare(sheet[:3, :200])

@@ -1,7 +1,7 @@
-"""Training samples at the scale at which small things are looked at again (iconoclip.page_layout.closer).
+"""Training samples of parts of pages, at about the scale at which pages are read.
 
-A sample is a part of a page, most often around something small. Pages are decoded for each sample, because
-all of them at that scale would fill the memory. A sample is a function of its number and the seed alone.
+In the time of a whole page the network sees four of them. A sample is a function of its number and the seed
+alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Final
 import numpy as np
 from torch.utils.data import Dataset
 
-from iconoclip.page_layout.closer import CLOSER_SIDE, MAX_SIDE
 from iconoclip.page_layout.inputs import INPUT_SIDE
-from training.pages.composing import Draft
+from training.pages.composing import Cut, Draft, can_be_cut, darken_edges
+from training.pages.fillers import are_fillers, fill_lines
 from training.pages.samples import (
     BATCH,
+    DARK_EDGES,
+    FILLED,
     SMALL_CANVAS,
     Numbered,
     Placing,
@@ -27,51 +29,55 @@ from training.pages.samples import (
     coloured,
     placed,
 )
-from training.pages.stored import Stored, Thing, stored
+from training.pages.stored import Stored, Thing
 
-STORED_SIDE: Final = 1280
 # So many samples show something small, if there is any; the others show any part of a page.
 AROUND_THINGS: Final = 0.75
+# What is small: its longer side, as a share of the longer side of its page.
+SMALL: Final = 0.25
 # Natural logarithm of how much the scale varies, and how far from the middle what is looked at lies, in sides
 # of the canvas.
-SCALES, ASIDE = 0.22, 0.3
-# A thing is made smaller to fill no more than this of the canvas, in pixels.
-LARGEST: Final = 150
+SCALES, ASIDE = 0.18, 0.35
 
 
-class CloseSamples(Numbered):
-    """Parts of pages, most often around something small.
+class PartSamples(Numbered):
+    """Parts of pages, most often with something small.
 
     Args:
-        pages: what samples are made of; their files are read again.
+        pages: what samples are made of.
         num_samples: how many there are.
         seed: another seed gives other samples.
     """
 
     def __init__(self, pages: Sequence[Stored], num_samples: int, seed: int = 0) -> None:
         super().__init__(num_samples, seed)
-        self._pages, self._chances = [one.page for one in pages], chances(pages)
+        self._pages, self._chances = pages, chances(pages)
+        things = [Cut(page, thing) for page in pages for thing in page.things if can_be_cut(thing)]
+        self._fillers = are_fillers(things)
 
     def made(self, number: int) -> Sample:
-        """A part of a page, most often around something small."""
+        """A part of a page, most often with something small."""
         is_upright = np.random.default_rng((self._seed, 2, number // BATCH)).random() < 0.5
         canvas = SMALL_CANVAS if is_upright else SMALL_CANVAS[::-1]
         random = np.random.default_rng((self._seed, 3, number))
-        page = stored(self._pages[random.choice(len(self._pages), p=self._chances)], STORED_SIDE)
-        sample = placed(Draft.of(page), _looking_closely(page, canvas, random), canvas, random)
+        page = self._pages[random.choice(len(self._pages), p=self._chances)]
+        draft = Draft.of(page)
+        if random.random() < FILLED and draft.kind in ("text", "mixed"):
+            fill_lines(draft, self._fillers, random)
+        if random.random() < DARK_EDGES:
+            darken_edges(draft, random)
+        sample = placed(draft, _showing_a_part(draft, canvas, random), canvas, random)
         return sample._replace(pixels=coloured(sample.pixels, random) * 2 - 1)
 
 
-def _looking_closely(page: Stored, canvas: tuple[int, int], random: np.random.Generator) -> Placing:
-    """How a page lies on a canvas that shows a small thing, or any part of it, at about CLOSER_SIDE."""
-    height, width = page.marks.shape
-    scale = CLOSER_SIDE / max(height, width) * float(np.exp(random.normal(0, SCALES)))
-    largest = MAX_SIDE * max(height, width) / INPUT_SIDE
-    small = [one for one in page.things if _side(one) <= largest]
+def _showing_a_part(draft: Draft, canvas: tuple[int, int], random: np.random.Generator) -> Placing:
+    """How a page lies on a canvas that shows a small thing of it, or any part, at about the input's scale."""
+    height, width = draft.marks.shape
+    scale = INPUT_SIDE / max(height, width) * float(np.exp(random.normal(0, SCALES)))
+    small = [one for one in draft.things if _side(one) <= SMALL * max(height, width)]
     if small and random.random() < AROUND_THINGS:
         thing = small[random.integers(len(small))]
         x, y = (thing.left + thing.right) / 2, (thing.top + thing.bottom) / 2
-        scale = min(scale, LARGEST / _side(thing))
     else:
         x, y = random.uniform(0, width), random.uniform(0, height)
     angle, flip = math.radians(float(random.normal(0, 1.0))), -1.0 if random.random() < 0.5 else 1.0
@@ -90,11 +96,11 @@ def _side(thing: Thing) -> float:
     return max(thing.right - thing.left, thing.bottom - thing.top)
 
 
-class WithCloseSamples(Dataset[Sample]):
+class WithParts(Dataset[Sample]):
     """Batches of whole pages and of parts of them in turn."""
 
-    def __init__(self, whole: Samples, close: CloseSamples) -> None:
-        self._kinds = (whole, close)
+    def __init__(self, whole: Samples, parts: PartSamples) -> None:
+        self._kinds = (whole, parts)
 
     def __len__(self) -> int:
         return min(len(one) for one in self._kinds)
