@@ -103,12 +103,11 @@ class Reading:
         kept whatever their score is."""
         boxes = []
         for one in found:
-            kind = self.kind_of(one)
-            score = one.scored(self.score_weights[CLASS_OF_KIND[kind]])
+            score = self.score_of(one)
             if any(one is other for other in alike):
                 score = max(score, self.least_score, SCORE_OF_ALIKE)
             if score >= self.least_score:
-                boxes.append(FoundBox(kind, *one.box, score=score, tilt=one.tilt))
+                boxes.append(FoundBox(self.kind_of(one), *one.box, score=score, tilt=one.tilt))
         return sorted(boxes, key=lambda box: -box.score)
 
     def _alike(self, found: list[Candidate]) -> list[Candidate]:
@@ -134,6 +133,10 @@ class Reading:
             float(np.exp(one.features_F[_LOG_AREA])) for one in found if self.kind_of(one) in GRAPHIC_KINDS
         ]
         return max(areas, default=0.0) >= LARGE
+
+    def score_of(self, one: Candidate) -> float:
+        """The probability that a person would mark a candidate, by the weights of its kind."""
+        return one.scored(self.score_weights[CLASS_OF_KIND[self.kind_of(one)]])
 
     def kind_of(self, one: Candidate) -> BoxKind:
         """The likeliest kind of a candidate; what is too large for an initial or a stamp is neither."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -38,8 +37,6 @@ MANY, LEAST_ALIKE, NEARLY_ALL = 6, 0.35, 0.85
 # Things that touch at their blurred edges are apart where the maps are this sure of them.
 SURER: Final = (0.7, 0.85, 0.95)
 SOLID: Final = 0.7
-# So many cells of a part are asked which things they see.
-SEEN_CELLS: Final = 400
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
 # Cells agree with a box if theirs overlap with it by so much; so many must, by weight, to move its edges.
@@ -101,7 +98,7 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
     width, height = math.ceil(size[0]), math.ceil(size[1])
     maps_CHW = answer.maps_CHW[:, :height, :width]
     found: list[Candidate] = []
-    for part in _parts(maps_CHW, answer.edges_4HW):
+    for part in _parts(maps_CHW):
         if len(part.cells.rows) >= MIN_CELLS and len(found) < MAX_CANDIDATES:
             candidate = _candidate(part, answer, maps_CHW, size)
             if candidate.box[2] > candidate.box[0] and candidate.box[3] > candidate.box[1]:
@@ -109,7 +106,7 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
     return _without_inner(found)
 
 
-def _parts(maps_CHW: Maps, edges_4HW: Maps) -> Iterator[_Part]:
+def _parts(maps_CHW: Maps) -> Iterator[_Part]:
     """Initials and stamps, each looked for in its own map; then everything graphic.
 
     A part that is half picture and half ornament is one thing, so their chances are added. What looks like an
@@ -127,8 +124,7 @@ def _parts(maps_CHW: Maps, edges_4HW: Maps) -> Iterator[_Part]:
         yield _Part(part, maps_CHW[_STAMP])
     graphic_HW = maps_CHW[_GRAPHIC].sum(0) + np.where(is_initial, 0, initial_HW)
     for part in components(graphic_HW > MIN_CHANCE):
-        ways = _pieces(part, shape), _surer_pieces(part, graphic_HW), _seen_pieces(part, edges_4HW)
-        for piece in max(ways, key=len):
+        for piece in max(_pieces(part, shape), _surer_pieces(part, graphic_HW), key=len):
             yield _Part(piece, graphic_HW)
 
 
@@ -163,53 +159,6 @@ def _surer_pieces(part: Component, layer_HW: Maps) -> list[Component]:
         if all(_is_solid(one) for one in alike):
             best = max(best, alike, key=len)
     return [_grown(one, inside_HW, 2) for one in best]
-
-
-def _seen_pieces(part: Component, edges_4HW: Maps) -> list[Component]:
-    """The things that most cells of a part see, if these are several that do not overlap: pictures whose
-    cells touch, because their mounts are spotted. None if there is more in the part than these."""
-    left, top, right, bottom = part.bounds
-    if min(right - left, bottom - top) < LEAST_SIDE:
-        return []
-    step = max(1, len(part.rows) // SEEN_CELLS)
-    x_N, y_N = part.columns[::step] + 0.5, part.rows[::step] + 0.5
-    far_4N = edges_4HW[:, part.rows[::step], part.columns[::step]].astype(np.float64)
-    boxes_4N = np.stack([x_N - far_4N[0], y_N - far_4N[1], x_N + far_4N[2], y_N + far_4N[3]])
-    is_left_N = np.ones(len(x_N), np.bool_)
-    boxes: list[Corners] = []
-    while is_left_N.sum() > (1 - NEARLY_ALL) * len(x_N):
-        left_N = np.flatnonzero(is_left_N)
-        agree_NN = _overlaps_of_all(boxes_4N[:, left_N]) >= LEAST_AGREEMENT
-        best = int(np.argmax(agree_NN.sum(1)))
-        box = tuple(boxes_4N[:, left_N[agree_NN[best]]].mean(1).tolist())
-        inside_N = is_left_N & (x_N > box[0]) & (x_N < box[2]) & (y_N > box[1]) & (y_N < box[3])
-        # A thing whose own cells see something else is none, and neither is a band.
-        is_small = min(box[2] - box[0], box[3] - box[1]) < LEAST_SIDE
-        if is_small or agree_NN[best].sum() < MOST * inside_N.sum():
-            return []
-        boxes.append(box)
-        is_left_N &= ~inside_N
-        is_left_N[left_N[agree_NN[best]]] = False
-    if any(_shared(a, b) > 0.1 * min(_area(a), _area(b)) for a, b in combinations(boxes, 2)):
-        return []
-    found = []
-    for box in boxes:
-        x, y = part.columns + 0.5, part.rows + 0.5
-        own_N = (x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])
-        if own_N.sum() < SOLID * _area(box):
-            return []
-        found.append(Component(part.rows[own_N], part.columns[own_N]))
-    return found
-
-
-def _overlaps_of_all(boxes_4N: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Intersection over union of each box with each [N, N]."""
-    left, top, right, bottom = boxes_4N[:, :, None]
-    across = np.minimum(right, right.T) - np.maximum(left, left.T)
-    down = np.minimum(bottom, bottom.T) - np.maximum(top, top.T)
-    both = across.clip(0) * down.clip(0)
-    areas = (right - left) * (bottom - top)
-    return np.asarray(both / (areas + areas.T - both + 1e-9))
 
 
 def _is_solid(part: Component) -> bool:

@@ -13,7 +13,7 @@ from data_prep.segment.engines.shipped import ShippedEngine
 from iconoclip.cli import main
 from iconoclip.errors import BadInput
 from iconoclip.page_layout.inputs import CELL
-from iconoclip.page_layout.kinds import CLASS_OF_KIND, CLASSES, PAGE_KINDS
+from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.regions import Answer
 from iconoclip.rights import POLICIES, judge
@@ -80,10 +80,7 @@ def held_out(kind: str, chance: float, is_marked: bool) -> HeldOut:
 def test_a_fitted_reading_tells_right_candidates_from_wrong_ones():
     pages = [held_out("ornament", 0.95, True)] * 20 + [held_out("ornament", 0.6, False)] * 20
     reading = fitted(pages)
-    good, bad = (
-        [one.scored(reading.score_weights[CLASS_OF_KIND[reading.kind_of(one)]]) for one in page.candidates()]
-        for page in (pages[0], pages[-1])
-    )
+    good, bad = ([reading.score_of(one) for one in page.candidates()] for page in (pages[0], pages[-1]))
     assert good[0] > reading.least_score > bad[0]
 
 

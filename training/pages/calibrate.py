@@ -136,7 +136,7 @@ def _best_threshold(
         total += min(num_wanted, 1)
         for one, kind in zip(own, kinds, strict=True):
             if reading.kind_of(one) in GRAPHIC_KINDS:
-                scores.append(one.scored(reading.score_weights[CLASS_OF_KIND[reading.kind_of(one)]]))
+                scores.append(reading.score_of(one))
                 flags.append(kind in GRAPHIC_KINDS)
                 shares.append(1 / max(num_wanted, 1))
     scores_N, shares_N = np.array(scores), np.array(shares)
