@@ -35,7 +35,7 @@ from training.pages.fit import (
 from training.pages.network import PageNet
 from training.pages.page_kinds import fit_kinds
 from training.pages.samples import NO_KIND, Sample
-from training.pages.stored import UNMARKED, stored
+from training.pages.stored import TEXT_OR_OTHER, UNMARKED, stored
 from training.pages.truth import corrected_pages, read_pages
 
 
@@ -313,3 +313,78 @@ def test_losses_are_what_their_definitions_say():
     sample = sample._replace(kinds=torch.tensor([3]))
     expected += KINDS_WEIGHT * np.log(len(PAGE_KINDS))
     assert float(loss_of(Fixed(), sample)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_text_and_paper_are_equally_right_where_nobody_has_told_them_apart():
+    classes = torch.full((1, 4, 4), TEXT_OR_OTHER)
+    nothing = torch.zeros(1, 4, 4)
+    sample = Sample(
+        torch.zeros(1, 3, 16, 16), classes, torch.ones(1, 4, 4, 4), nothing, torch.tensor([NO_KIND])
+    )
+
+    def loss_with(chances: dict[str, float]) -> float:
+        logits = torch.full((1, len(CLASSES), 4, 4), -30.0)
+        for name, chance in chances.items():
+            logits[:, CLASSES.index(name)] = np.log(chance)
+
+        class Fixed:
+            def logits(self, pages: torch.Tensor) -> tuple[torch.Tensor, ...]:
+                return logits, torch.zeros(1, 4, 4, 4), torch.zeros(1, len(PAGE_KINDS))
+
+        return float(loss_of(Fixed(), sample))
+
+    for text in (0.01, 0.5, 0.99):
+        assert loss_with({"text": text, "other": 1 - text}) == pytest.approx(0, abs=1e-5)
+    assert loss_with({"text": 0.2, "other": 0.05, "map": 0.75}) == pytest.approx(np.log(4), rel=1e-4)
+    # Text of another page in the same batch is not compared with it.
+    classes[0, 0, 0] = CLASSES.index("text")
+    alike = [loss_with({"text": 0.9, "other": 0.1}), loss_with({"text": 0.999, "other": 0.001})]
+    assert alike[1] < alike[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [("undecodable", "cannot be read"), ("no marks", "no page is marked"), ("a folder", "this is a folder")],
+)
+def test_what_would_end_a_training_is_found_before_it(tmp_path, capsys, change, complaint):
+    rows = [{"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 60, 90, 150, 130)]}]
+    marked, out = write_pages(tmp_path, rows), tmp_path / "m.onnx"
+    if change == "undecodable":
+        (tmp_path / "images/a.jpg").write_bytes(b"no picture")
+    elif change == "no marks":
+        marked.write_text('{"file": "images/a.jpg", "width": 300, "height": 400}\n')
+    else:
+        out = tmp_path
+    assert main(["segment", "--train", str(marked), "--num_folds", "0", "--out", str(out)]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_dry_run_says_what_would_be_trained(tmp_path, capsys):
+    rows = [
+        {"file": f"images/{n}.jpg", "document": f"d{n}", "zones": [zone("GraphicZone", 60, 90, 150, 130)]}
+        for n in range(3)
+    ]
+    marked, out = write_pages(tmp_path, rows), tmp_path / "m.onnx"
+    line = ["segment", "--train", str(marked), "--num_samples", "90", "--out", str(out), "--dry_run"]
+    assert main(line) == 0
+    said = capsys.readouterr()
+    assert "3 pages of 3 documents" in said.err
+    assert "would train 4 networks, each with at most 90 samples" in said.out
+    assert not out.exists()
+
+
+def test_names_of_documents_to_hold_out_may_have_spaces(tmp_path, capsys):
+    rows = [
+        {
+            "file": f"images/{n}.jpg",
+            "document": f"Cod. Pal. {n}",
+            "zones": [zone("GraphicZone", 60, 90, 9, 9)],
+        }
+        for n in range(2)
+    ]
+    marked = write_pages(tmp_path, rows)
+    (tmp_path / "names.txt").write_text("Cod. Pal. 1\n")
+    line = ["segment", "--train", str(marked), "--held_out", str(tmp_path / "names.txt"), "--dry_run"]
+    assert main([*line, "--out", str(tmp_path / "m.onnx")]) == 0
+    assert "would train 2 networks" in capsys.readouterr().out

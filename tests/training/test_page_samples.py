@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,11 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from tests.training.marked_pages import write_pages, zone
-from training.pages.composing import Cut, Draft, darken_edges, fan, sheet, side_by_side
+from training.pages.composing import Cut, Draft, darken_edges, fan, paste, sheet, side_by_side
 from training.pages.fillers import are_fillers, fill_lines
 from training.pages.part_samples import PartSamples, WithParts
 from training.pages.samples import BATCH, NO_KIND, Samples
-from training.pages.stored import FIRST_THING, stored
+from training.pages.stored import FIRST_THING, TEXT_OR_OTHER, stored
 from training.pages.truth import read_pages
 
 
@@ -70,7 +72,17 @@ def test_two_pages_of_an_open_book_are_a_spread(tmp_path):
     assert [page.kind for page in upright] == ["text"], "two columns of one page"
 
 
-@pytest.mark.parametrize("line", ["{", '{"file": "a.jpg", "zones": [{"label": "MainZone"}]}'])
+WHOLE = '{"file": "a.jpg", "width": 9, "height": 9, '
+
+
+@pytest.mark.parametrize("line", [
+    "{", '{"file": "a.jpg", "zones": [{"label": "MainZone"}]}', "[" * 9_000, "[]", "7",
+    '{"file": "a.jpg", "width": 0, "height": 9, "zones": []}', WHOLE + '"zones": [], "kind": ["text"]}',
+    '{"file": "a.jpg", "width": 9, "height": 1e999, "zones": []}', WHOLE + '"zones": [], "kind": "cover"}',
+    WHOLE + '"zones": [{"label": "MainZone", "xywh": [1, 2, NaN, 4]}]}',
+    WHOLE + '"zones": [{"label": "MainZone", "xywh": [1, 2, -3, 4]}]}', WHOLE + '"zones": 4}',
+    WHOLE + '"regions": [{"label": ["plan"], "xywh_percent": [0, 0, 1e999, 9]}]}',
+])  # fmt: skip
 def test_a_bad_line_is_named(tmp_path, line):
     path = tmp_path / "pages.jsonl"
     path.write_text(line + "\n")
@@ -89,14 +101,13 @@ def test_samples_keep_marks_on_what_they_mark(tmp_path, monkeypatch):
     samples, again = Samples(kept, 12, seed=3), Samples(kept, 12, seed=3)
     seen = 0
     for number in range(12):
-        sample, same = samples[number], again[11 - number]
+        sample = samples[number]
         assert sample.classes.shape == (sample.pixels.shape[1] // CELL, sample.pixels.shape[2] // CELL)
         mask = sample.classes == CLASSES.index("illustration")
         shades = torch.nn.functional.avg_pool2d(sample.pixels, CELL).mean(0)
         # The picture was drawn darker than its paper; on the mask and only there the sample is dark.
         assert shades[mask].mean() < shades[~mask].median() - 0.2
         assert int(sample.kinds) in (PAGE_KINDS.index("picture"), NO_KIND)
-        assert torch.equal(same.pixels, again[11 - number].pixels), "a function of seed and number alone"
         # All cells of the picture see the same box, and it ends where the mask ends, if nothing is cut off.
         rows, columns = np.nonzero(mask.numpy())
         left, top, right, bottom = sample.edges.numpy()[:, rows, columns]
@@ -109,6 +120,9 @@ def test_samples_keep_marks_on_what_they_mark(tmp_path, monkeypatch):
             ends = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
             assert np.median(boxes, axis=1) == pytest.approx(ends, abs=4)
     assert seen >= 3
+    # Made in another order: a sample is a function of seed and number alone.
+    backwards = [again[number].pixels for number in reversed(range(12))]
+    assert all(map(torch.equal, (samples[number].pixels for number in range(12)), reversed(backwards)))
 
 
 def test_parts_show_small_things_at_the_scale_at_which_pages_are_read(tmp_path):
@@ -160,24 +174,31 @@ def lines_of_text(tmp_path, spaces=()):
 
 def test_lines_are_ended_early_and_filled_at_their_own_height(tmp_path):
     page = lines_of_text(tmp_path)
-    seen = 0
-    for seed in range(8):
+    widths, ends = [], []
+    for seed in range(12):
         draft = Draft.of(page)
         fill_lines(draft, [], np.random.default_rng(seed))
         for number, thing in enumerate(draft.things):
-            seen += 1
             assert CLASSES[thing.number] == "ornament"
             assert not thing.is_picture
-            assert (thing.top - 104) % 48 == pytest.approx(0, abs=1) or (thing.top - 104) % 48 == 47
-            assert thing.bottom - thing.top == pytest.approx(20, abs=2)
-            assert thing.right == 700
-            assert 20 <= thing.right - thing.left <= 0.71 * 600
+            # The line is 20 pixels high; what fills it reaches beyond it by 7 at most.
+            line = 104 + 48 * round((thing.top - 104) / 48)
+            assert line - 8 <= thing.top <= line + 1
+            assert line + 19 <= thing.bottom <= line + 28
+            widths.append((thing.right - thing.left) / (thing.bottom - thing.top))
+            ends.append(thing.right)
             own = draft.marks == FIRST_THING + number
             assert own.sum() == (thing.right - thing.left) * (thing.bottom - thing.top)
-            # Right before it, the line that was there is covered.
-            gap = draft.pixels[:, int(thing.top) + 5, int(thing.left) - 4 : int(thing.left)]
-            assert gap.min() > 0.85
-    assert seen >= 16
+            # Right before it, and up to the end of the line, the text that was there is covered.
+            inside = slice(line + 5, line + 15)
+            assert draft.pixels[:, inside, int(thing.left) - 4 : int(thing.left)].min() > 0.85
+            rest = draft.pixels[:, inside, int(thing.right) : 700]
+            assert rest.numel() == 0 or rest.min() > 0.85
+    assert min(widths) >= 0.75
+    assert max(widths) > 6
+    assert sum(width < 3 for width in widths) >= 8, "some are as wide as a word"
+    assert max(ends) == 700
+    assert min(ends) < 600, "after some of them the line is bare"
 
 
 def test_edges_are_darkened_where_nothing_is_marked(tmp_path):
@@ -206,12 +227,67 @@ def test_pages_without_lines_are_not_filled(tmp_path):
 
 
 def test_fillers_of_other_pages_are_used_and_head_pieces_are_not(tmp_path):
-    low, tall = zone("GraphicZone", 300, 400, 300, 20), zone("GraphicZone", 300, 600, 300, 60)
+    low, tall = zone("GraphicZone", 300, 1020, 300, 20), zone("GraphicZone", 300, 1052, 300, 42)
     page = lines_of_text(tmp_path, (low, tall))
+    pixels = np.array(Image.open(page.page.path))
+    pixels[1020:1040, 300:600] = (200, 40, 220)
+    Image.fromarray(pixels).save(page.page.path, quality=95, subsampling=0)
+    page = replace(page, page=replace(page.page, document="violet"))
     cuts = [Cut(page, thing) for thing in page.things]
     assert len(cuts) == 2
     (filler,) = are_fillers(cuts)
     assert filler.thing.bottom - filler.thing.top == pytest.approx(20, abs=1)
+    violet = torch.tensor([200, 40, 220]) / 255
+    num_violet = num_drawn = 0
+    for seed in range(12):
+        draft = Draft.of(page)
+        fill_lines(draft, [filler], np.random.default_rng(seed))
+        for thing in draft.things[2:]:
+            bar = draft.pixels[
+                :, int(thing.top) + 2 : int(thing.bottom) - 2, int(thing.left) : int(thing.right)
+            ]
+            is_of_the_other = bool(((bar.flatten(1).median(1).values - violet).abs() < 0.06).all())
+            num_violet, num_drawn = num_violet + is_of_the_other, num_drawn + (not is_of_the_other)
+    assert min(num_violet, num_drawn) >= 8
+
+
+def test_no_filler_is_wider_than_its_line(tmp_path):
+    """Lines of 43 pixels from the left edge on, not much wider than high."""
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("MainZone", 0, 100, 184, 900)]}
+    (page,) = read_pages(write_pages(tmp_path, [row], (800, 1100)))
+    pixels = np.full((1100, 800, 3), 235, np.uint8)
+    for top in range(104, 960, 70):
+        pixels[top : top + 43, :184] = 30
+    Image.fromarray(pixels).save(page.path, quality=95)
+    kept, widths = stored(page), []
+    for seed in range(60):
+        draft = Draft.of(kept)
+        fill_lines(draft, [], np.random.default_rng(seed))
+        widths += [thing.right - thing.left for thing in draft.things if thing.left >= 0]
+        assert len(draft.things) == sum(thing.left >= 0 for thing in draft.things)
+    assert max(widths) <= 184
+    assert max(widths) > 100
+
+
+@pytest.mark.parametrize("row", [
+    {"boxes": [{"kind": "map", "xywh": [100, 100, 90, 80]}]},
+    {"boxes": [{"kind": "map", "xywh": [100, 100, 90, 80]}], "kind": "mixed"},
+])  # fmt: skip
+def test_where_nobody_marked_text_it_is_not_taken_for_paper(tmp_path, row):
+    rows = [
+        {"file": "images/a.jpg", "document": "d", **row},
+        {"file": "images/b.jpg", "document": "e", **row},
+    ]
+    rows[1]["zones"] = [zone("MainZone", 20, 20, 200, 40)]
+    open_page, told = (stored(page) for page in read_pages(write_pages(tmp_path, rows)))
+    assert set(open_page.marks.unique().tolist()) == {TEXT_OR_OTHER, FIRST_THING}
+    assert set(told.marks.unique().tolist()) == {0, 1, FIRST_THING}
+    classes = [Samples([page], 6)[5].classes for page in (open_page, told)]
+    assert (classes[0] == TEXT_OR_OTHER).any()
+    assert not (classes[1] == TEXT_OR_OTHER).any()
+    blank = {"file": "images/c.jpg", "document": "f", "kind": "blank", "boxes": []}
+    (blank_page,) = read_pages(write_pages(tmp_path, [blank]))
+    assert stored(blank_page).marks.unique().tolist() == [0]
 
 
 def test_two_pages_side_by_side_keep_their_things(tmp_path):
@@ -235,6 +311,33 @@ def test_two_pages_side_by_side_keep_their_things(tmp_path):
     cover.kind = "binding"
     side_by_side(cover, Draft.of(first))
     assert cover.kind is None, "a cover and a page are no spread"
+
+
+@pytest.mark.parametrize("kind", ["stamp", "illustration"])
+def test_a_stamp_is_put_over_text_and_other_things_on_bare_paper(tmp_path, kind):
+    row = {"file": "images/s.jpg", "document": "s", "kind": "text", "zones": []}
+    row["boxes"] = [{"kind": kind, "xywh": [300, 300, 90, 90]}]
+    (tmp_path / "source").mkdir()
+    (source,) = read_pages(write_pages(tmp_path / "source", [row], (800, 1100)))
+    pixels = np.full((1100, 800, 3), 245, np.uint8)
+    pixels[[310, 350, 380]] = (200, 40, 40)
+    Image.fromarray(pixels).save(source.path, quality=95)
+    item = Cut(stored(source), stored(source).things[0])
+    page = lines_of_text(tmp_path)
+    num_pasted = 0
+    for seed in range(6):
+        draft, whole = Draft.of(page), Draft.of(page)
+        paste(draft, item, np.random.default_rng(seed))
+        for thing in draft.things:
+            num_pasted += 1
+            inside = slice(int(thing.top), int(thing.bottom)), slice(int(thing.left), int(thing.right))
+            assert (draft.marks[inside] == FIRST_THING).all()
+            is_over = bool((draft.pixels[:, *inside] <= whole.pixels[:, *inside] + 1e-6).all())
+            assert is_over == (kind == "stamp"), "what is dark below a stamp stays dark"
+            others = (draft.marks != FIRST_THING) & (draft.marks != whole.marks)
+            assert bool(others.any()) == (kind != "stamp"), "around a stamp is no bare paper"
+            assert (draft.pixels[1, *inside] < whole.pixels[1, *inside] - 0.2).any()
+    assert num_pasted >= 5
 
 
 def test_a_sheet_has_the_pictures_of_other_pages_and_marks_them(tmp_path):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, TEXT
-from training.pages.stored import FIRST_THING, STORED_SIDE, UNMARKED, Stored, Thing
+from training.pages.stored import FIRST_THING, STORED_SIDE, TEXT_OR_OTHER, Stored, Thing
 
 # Of an object that is pasted, and of the strip of bare paper around it.
 _MARGIN: Final = 10
@@ -31,8 +31,8 @@ class Cut(NamedTuple):
 
 @dataclass
 class Draft:
-    """A sample while it is made. pixels: float [3, H, W] in 0 to 1; marks: int16 [H, W], -1 where nobody has
-    looked, because things are added; kind: of the page, None if it is not known."""
+    """A sample while it is made. pixels: float [3, H, W] in 0 to 1; marks: int16 [H, W], UNMARKED and
+    TEXT_OR_OTHER less 256, because things are added; kind: of the page, None if it is not known."""
 
     pixels: Tensor
     marks: Tensor
@@ -42,7 +42,8 @@ class Draft:
     @classmethod
     def of(cls, source: Stored) -> Draft:
         """A copy of a stored page."""
-        marks = torch.where(source.marks == UNMARKED, -1, source.marks.to(torch.int16))
+        marks = source.marks.to(torch.int16)
+        marks = torch.where(marks >= TEXT_OR_OTHER, marks - 256, marks)
         return cls(source.pixels.float() / 255, marks, list(source.things), source.page.kind)
 
 
@@ -152,7 +153,7 @@ def _write(
 
 def paste(draft: Draft, item: Cut, random: np.random.Generator) -> None:
     """Put a picture or an ornament of another page onto this one, with bare paper around it, if there is
-    room."""
+    room. A stamp is put over what is there."""
     source, thing = item
     left, top, right, bottom = (round(value) for value in thing[1:5])
     crop = source.pixels[:, top:bottom, left:right].float() / 255
@@ -167,15 +168,18 @@ def paste(draft: Draft, item: Cut, random: np.random.Generator) -> None:
     if (draft.marks[around] >= FIRST_THING).any():
         return
     crop = functional.interpolate(crop[None], (down, across), mode="bilinear", antialias=True)[0]
-    paper = draft.pixels[:, around[0], around[1]].flatten(1).quantile(0.8, dim=1)[:, None, None]
-    if random.random() < 0.6:
-        # Printed on this paper: the lightest parts of the object take its colour.
-        white = crop.flatten(1).quantile(0.95, dim=1)[:, None, None].clamp_min(0.2)
-        crop = (crop / white).clamp_max(1) * paper
-    draft.pixels[:, around[0], around[1]] = paper
-    draft.marks[around] = OTHER
     inside = slice(y, y + down), slice(x, x + across)
-    draft.pixels[:, inside[0], inside[1]] = crop
+    white = crop.flatten(1).quantile(0.95, dim=1)[:, None, None].clamp_min(0.2)
+    if thing.number == CLASS_OF_KIND["stamp"]:
+        draft.pixels[:, *inside] *= (crop / white).clamp_max(1)
+    else:
+        paper = draft.pixels[:, *around].flatten(1).quantile(0.8, dim=1)[:, None, None]
+        if random.random() < 0.6:
+            # Printed on this paper: the lightest parts of the object take its colour.
+            crop = (crop / white).clamp_max(1) * paper
+        draft.pixels[:, *around] = paper
+        draft.marks[around] = OTHER
+        draft.pixels[:, *inside] = crop
     draft.marks[inside] = FIRST_THING + len(draft.things)
     draft.things.append(Thing(thing.number, x, y, x + across, y + down, thing.is_picture))
     if thing.is_picture:

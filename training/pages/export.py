@@ -19,14 +19,11 @@ from training.pages.network import PageNet, fused
 METADATA_NAME = "iconoclip"
 
 
-def write_model(path: Path, network: PageNet, reading: Reading, origin: dict[str, Any]) -> None:
-    """Write the file.
-
-    Args:
-        origin: what the model was made from, for its card: data, steps, numbers.
+def onnx_package() -> Any:
+    """The package `onnx`, which an extra brings.
 
     Raises:
-        MissingRequirement: the packages `onnx` and `onnxscript` are not installed.
+        MissingRequirement: it is not installed.
     """
     try:
         import onnx
@@ -34,7 +31,19 @@ def write_model(path: Path, network: PageNet, reading: Reading, origin: dict[str
         raise MissingRequirement(
             f"the package '{error.name}' is not installed", remedy="pip install 'iconoclip[pages]'"
         ) from error
-    model = onnx.load_model_from_string(_onnx_bytes(network))
+    return onnx
+
+
+def write_model(path: Path, network: PageNet, reading: Reading, origin: dict[str, Any]) -> None:
+    """Write the file.
+
+    Args:
+        origin: what the model was made from, for its card: data, steps, numbers.
+
+    Raises:
+        MissingRequirement: the packages that write ONNX are not installed.
+    """
+    model = onnx_package().load_model_from_string(_onnx_bytes(network))
     metadata = {
         "classes": list(CLASSES),
         "page_kinds": list(PAGE_KINDS),
@@ -75,12 +84,10 @@ def read_model(path: Path) -> tuple[PageNet, Reading]:
     """A page model that was written before: its network, with fused normalisations, and its reading.
 
     Raises:
-        MissingRequirement: no such file.
+        MissingRequirement: no such file, or the packages that read ONNX are not installed.
         BadInput: the file is no page model.
     """
-    import onnx
-    from onnx.numpy_helper import to_array
-
+    onnx = onnx_package()
     if not path.is_file():
         raise MissingRequirement(
             "no such page model", where=path, remedy="`iconoclip segment --train` writes one"
@@ -90,6 +97,7 @@ def read_model(path: Path) -> tuple[PageNet, Reading]:
         properties = {entry.key: entry.value for entry in model.metadata_props}
         reading = Reading.from_json(json.loads(properties[METADATA_NAME]))
         network = fused(PageNet())
+        to_array = onnx.numpy_helper.to_array
         weights = {one.name: torch.from_numpy(to_array(one).copy()) for one in model.graph.initializer}
         network.load_state_dict({name: weights[name] for name in network.state_dict()})
         return network, reading

@@ -21,7 +21,13 @@ from training.pages.composing import Cut, Draft
 from training.pages.stored import FIRST_THING, MAX_THINGS, Thing
 
 # A page gets at most so many.
-MOST: Final = 8
+MOST: Final = 10
+# So many of them are as wide as a word, in their heights; behind most of these the rest of the line is bare.
+SHORT, SHORT_WIDTHS, FOLLOWED_BY_PAPER = 0.4, (0.8, 2.6), 0.6
+# The share of a line that the others fill.
+LONG_WIDTHS: Final = (0.06, 0.7)
+# They are as high as small letters, or reach beyond these by up to so much of their height, above and below.
+REACHING: Final = 0.35
 # Heights of a line without its ascenders and descenders, in pixels.
 LINE_HEIGHTS: Final = (7, 45)
 # A row of pixels belongs to a line if it has this share of the ink of the darkest row.
@@ -56,20 +62,29 @@ def fill_lines(draft: Draft, fillers: Sequence[Cut], random: np.random.Generator
         if line is None or len(draft.things) >= MAX_THINGS:
             continue
         left, top, right, bottom = line
-        tall = bottom - top
-        wide = round((right - left) * random.uniform(0.06, 0.7))
-        if wide < tall:
-            continue
-        around = draft.pixels[:, max(0, top - tall) : bottom + tall, left:right:4]
+        small = bottom - top
+        around = draft.pixels[:, max(0, top - small) : bottom + small, left:right:4]
         paper = around.flatten(1).quantile(0.85, dim=1)[:, None, None]
-        bar = _of_another(own[0], tall, wide) if own else _drawn(tall, wide, motif, colour, paper, random)
         # The text that was there is covered with its ascenders and descenders; before the bar is some paper.
-        room = slice(max(0, top - round(0.4 * tall)), bottom + round(0.4 * tall))
-        draft.pixels[:, room, right - wide - tall // 2 : right + tall // 4] = paper
-        inside = slice(top, bottom), slice(right - wide, right)
+        covered = slice(max(0, top - round(0.4 * small)), bottom + round(0.4 * small))
+        above, below = (round(small * random.uniform(0, REACHING)) for _ in range(2))
+        top, bottom = max(0, top - above), min(bottom + below, len(draft.marks))
+        tall, end = bottom - top, right
+        if random.random() < SHORT:
+            wide = round(tall * random.uniform(*SHORT_WIDTHS))
+            if random.random() < FOLLOWED_BY_PAPER:
+                end -= round(random.uniform(0, 0.8) * max(0, right - left - wide))
+        else:
+            wide = round((right - left) * random.uniform(*LONG_WIDTHS))
+        wide = min(wide, end - left)
+        inside = slice(top, bottom), slice(end - wide, end)
+        if wide < SHORT_WIDTHS[0] * tall or (draft.marks[inside] >= FIRST_THING).any():
+            continue
+        bar = _of_another(own[0], tall, wide) if own else _drawn(tall, wide, motif, colour, paper, random)
+        draft.pixels[:, covered, max(0, end - wide - tall // 2) : right + tall // 4] = paper
         draft.pixels[:, *inside] = bar
         draft.marks[inside] = FIRST_THING + len(draft.things)
-        thing = Thing(CLASS_OF_KIND["ornament"], right - wide, top, right, bottom, False)
+        thing = Thing(CLASS_OF_KIND["ornament"], end - wide, top, end, bottom, False)
         draft.things.append(thing)
 
 

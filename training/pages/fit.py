@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from iconoclip.page_layout.kinds import TEXT
+from iconoclip.page_layout.kinds import OTHER, TEXT
 from iconoclip.progress import progress
 from training.hardware import autocast, resolve_precision
 from training.pages.network import PageNet
@@ -25,7 +25,7 @@ from training.pages.samples import (
     Sample,
     Samples,
 )
-from training.pages.stored import UNMARKED, Stored
+from training.pages.stored import TEXT_OR_OTHER, UNMARKED, Stored
 
 # The highest rates: of a new network on small canvases, then on whole ones; and of one that is improved.
 SMALL_RATE, RATE, FURTHER_RATE = 3e-3, 1.2e-3, 4e-4
@@ -123,13 +123,16 @@ def loss_of(network: PageNet, batch: Sample) -> Tensor:
     pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
     classes, edges, kinds = (values.float() for values in network.logits(pixels))
     weight = torch.tensor(CLASS_WEIGHTS)
-    marked = torch.where(batch.classes == UNMARKED, -100, batch.classes)
+    is_either = batch.classes == TEXT_OR_OTHER
+    marked = torch.where(is_either | (batch.classes == UNMARKED), -100, batch.classes)
     losses = functional.cross_entropy(
         classes, marked, weight, label_smoothing=LABEL_SMOOTHING, reduction="none"
     )
+    either = classes.log_softmax(1)[:, [OTHER, TEXT]].logsumexp(1)
+    losses = torch.where(is_either, -either, losses)
     # The weight of a cell of a thing is 1 by the root of their number; where there is no thing, it is 0.
     of_cells = (batch.weights * math.sqrt(SMALL_CELLS)).clamp(1.0, MOST_OF_SMALL)
-    shares = of_cells * weight[batch.classes.where(marked >= 0, 0)] * (marked >= 0)
+    shares = of_cells * weight[batch.classes.where(marked >= 0, OTHER)] * (is_either | (marked >= 0))
     loss = (losses * of_cells).sum() / shares.sum().clamp_min(1e-6)
     loss = loss + SHARES_WEIGHT * _shares_loss(classes, batch.classes)
     if batch.weights.any():
@@ -149,7 +152,8 @@ def _shares_loss(logits_BCRN: Tensor, classes_BRN: Tensor) -> Tensor:
     for number in range(TEXT, logits_BCRN.shape[1]):
         own = (classes_BRN == number).float()
         if own.any():
-            found = chances[:, number] * is_marked
+            is_told = is_marked & (classes_BRN != TEXT_OR_OTHER) if number == TEXT else is_marked
+            found = chances[:, number] * is_told
             losses.append(1 - (2 * (found * own).sum() + 1) / (found.sum() + own.sum() + 1))
     return torch.stack(losses).mean() if losses else logits_BCRN.sum() * 0
 

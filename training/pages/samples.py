@@ -50,7 +50,7 @@ NO_KIND: Final = -1
 # and of these so many fans.
 COMMON, SHEETS, FANS = 0.1, 0.06, 0.25
 # Of the pages with text, lines of so many end in fillers.
-FILLED: Final = 0.12
+FILLED: Final = 0.2
 # So many pages have a dark edge, as scans have where the page ends.
 DARK_EDGES: Final = 0.12
 # Samples of a batch have one shape, upright or lying.
@@ -60,7 +60,7 @@ BATCH: Final = 4
 class Sample(NamedTuple):
     """What the network is shown, and what it is to say.
 
-    pixels: float [3, H, W] in -1 to 1. classes: int64 [R, N], UNMARKED where nobody has looked. edges:
+    pixels: float [3, H, W] in -1 to 1. classes: int64 [R, N], UNMARKED and TEXT_OR_OTHER among them. edges:
     float [4, R, N], the distances from a cell's middle to the left, upper, right and lower edge of its thing,
     in cells. weights: float [R, N], 0 where there is no thing; those of a thing add up to a root of its
     number of cells. kinds: int64 [], that of the page, or NO_KIND. A batch has one dimension more.
@@ -247,7 +247,8 @@ def placed(draft: Draft, placing: Placing, canvas: tuple[int, int], random: np.r
     boxes = [placing.box(thing, size, canvas) for thing in draft.things]
     edges, weights, hidden = _edges(boxes, marks, canvas)
     numbers = torch.tensor([OTHER, TEXT, *(thing.number for thing in draft.things)])
-    classes = torch.where((marks < 0) | hidden, UNMARKED, numbers[marks.clamp_min(0)])
+    classes = torch.where(marks < 0, marks + 256, numbers[marks.clamp_min(0)])
+    classes[hidden] = UNMARKED
     return Sample(moved, classes, edges, weights, torch.tensor(NO_KIND))
 
 

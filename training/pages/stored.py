@@ -22,10 +22,11 @@ STORED_SIDE: Final = 1280
 MAX_PIXELS: Final = 400_000_000
 # Of four megabytes each, so that the pictures of a sheet are not decoded twice.
 NUM_DECODED: Final = 64
-UNMARKED: Final = 255
-# Marks of pixels and cells: OTHER, TEXT, UNMARKED, and FIRST_THING plus the number of a thing.
+# Where nobody has looked; and where there is no thing, but nobody has said what is text and what is paper.
+UNMARKED, TEXT_OR_OTHER = 255, 254
+# Marks of pixels and cells: OTHER, TEXT, these two, and FIRST_THING plus the number of a thing.
 FIRST_THING: Final = 2
-MAX_THINGS: Final = UNMARKED - FIRST_THING
+MAX_THINGS: Final = TEXT_OR_OTHER - FIRST_THING
 # Zones are painted in this order: what lies on top comes last.
 _ORDER: Final = ("text", "map", "photograph", "illustration", "bookplate", "stamp", "ornament", "initial")
 
@@ -82,7 +83,7 @@ def _decoded(page: Page, side: int) -> tuple[Tensor, Tensor, tuple[Thing, ...]]:
     across = width / (page.width * (right_share - left_share))
     down = height / (page.height * (bottom_share - top_share))
     x0, y0 = left_share * page.width, top_share * page.height
-    marks = np.full((height, width), OTHER, np.uint8)
+    marks = np.full((height, width), OTHER if page.has_text_marks else TEXT_OR_OTHER, np.uint8)
     things: list[Thing] = []
     for zone in sorted(page.zones, key=lambda zone: (_ORDER.index(zone.kind), -zone.area)):
         left, right = (min(max(0.0, (x - x0) * across), float(width)) for x in (zone.box[0], zone.box[2]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from iconoclip.errors import BadInput, MissingRequirement, RightsForbid
 from iconoclip.page_layout.corrections import read_corrections
-from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS
+from iconoclip.page_layout.kinds import BOX_KINDS, PAGE_KINDS, PICTURE_KINDS
 from iconoclip.shardset import ShardSet
 from iconoclip.vocabulary import PolicyName
 from training.data.selection import allows
@@ -39,6 +40,8 @@ _GALLICA: Final = {
 # An ornament without a judgement: lower than a line or two, or a band.
 MAX_LINE_SHARE: Final = 0.03
 MIN_BAND_RATIO: Final = 3.0
+# On pages of these kinds is no text, whether somebody has marked text or not.
+_WITHOUT_TEXT: Final = ("blank", "binding", "target")
 # A page whose pictures cover this share of what is on it is a picture.
 PICTURE_SHARE: Final = 0.6
 # An image wider than high with two blocks of text of this share of its width is of an open book.
@@ -72,6 +75,8 @@ class Page:
     kind: str | None
     span: tuple[int, int] | None = None
     """offset and size of the image's bytes in a shard; None: the whole file"""
+    has_text_marks: bool = True
+    """whether what lies outside of its zones is no text; corrections say only where pictures are"""
 
     def read(self) -> bytes:
         """The bytes of the page's image."""
@@ -105,13 +110,25 @@ def read_pages(path: Path) -> list[Page]:
     if not path.is_file():
         raise MissingRequirement("no such file of marked pages", where=path, remedy="check the path")
     pages: dict[tuple[str, str], Page] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    num_unmarked = 0
+    for number, line in enumerate(_lines(path), 1):
         try:
             row = json.loads(line)
+            if not isinstance(row, dict):
+                raise TypeError("it is no object")
             if not ({"boxes", "zones", "regions"} & set(row)):
+                num_unmarked += 1
                 continue
             page = _page(row, path.parent)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise BadInput(
                 f"line {number} is no marked page: {error}", where=path, remedy="correct or remove the line"
             ) from error
@@ -120,7 +137,16 @@ def read_pages(path: Path) -> list[Page]:
                 "a page's image is not there", where=page.path, remedy="check the folder"
             )
         pages.setdefault((page.document, _name(row)), page)
+    if num_unmarked:
+        print(f"{path}: {num_unmarked} lines without marks left out", file=sys.stderr)
     return list(pages.values())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except ValueError as error:
+        raise BadInput(f"not UTF-8: {error}", where=path, remedy="write the file again as UTF-8") from error
 
 
 def is_corrections(path: Path) -> bool:
@@ -175,7 +201,8 @@ def corrected_pages(folder: Path, corrections: Path, policy: PolicyName) -> list
         )
         span = row["image_offset"], row["image_size"]
         path = shardset.path_of(row["shard"])
-        pages.append(Page(path, row["group"], "corrections", width, height, zones, finding.kind, span))
+        page = Page(path, row["group"], "corrections", width, height, zones, finding.kind, span)
+        pages.append(replace(page, has_text_marks=finding.kind in _WITHOUT_TEXT))
     return pages
 
 
@@ -193,17 +220,23 @@ def _page(row: Row, folder: Path) -> Page:
     if not path.is_file() and len(Path(row["file"]).parts) > 1:
         path = folder.joinpath(*Path(row["file"]).parts[1:])
     width, height = int(row["width"]), int(row["height"])
+    if min(width, height) < 1:
+        raise ValueError(f"no page is {width} x {height} pixels")
     zones = tuple(_zones(row, width, height))
     document = str(row.get("document") or Path(row["file"]).stem.partition("-")[0])
     group = str(row.get("century") or row.get("group") or row.get("institution") or "")
-    page = Page(path, document, group, width, height, zones, row.get("kind"))
+    kind = row.get("kind")
+    if kind not in (None, *PAGE_KINDS):
+        raise ValueError(f"'{kind}' is no kind of page")
+    has_text_marks = bool({"zones", "regions"} & set(row)) or kind in _WITHOUT_TEXT
+    page = Page(path, document, group, width, height, zones, kind, has_text_marks=has_text_marks)
     return page if page.kind else replace(page, kind=kind_of(page))
 
 
 def _zones(row: Row, width: int, height: int) -> Iterator[Zone]:
     for region in row.get("regions", ()):
-        x, y, across, down = region["xywh_percent"]
-        box = x * width / 100, y * height / 100, (x + across) * width / 100, (y + down) * height / 100
+        left, top, right, bottom = _corners(region["xywh_percent"])
+        box = left * width / 100, top * height / 100, right * width / 100, bottom * height / 100
         for label in region["label"]:
             if label in _GALLICA:
                 yield Zone(_GALLICA[label], box)
@@ -225,6 +258,8 @@ def _zones(row: Row, width: int, height: int) -> Iterator[Zone]:
 
 def _corners(xywh: list[float]) -> tuple[float, float, float, float]:
     x, y, width, height = map(float, xywh)
+    if not all(map(math.isfinite, (x, y, width, height))) or min(width, height) < 0:
+        raise ValueError(f"{xywh} is no box")
     return x, y, x + width, y + height
 
 

@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 from iconoclip.errors import BadInput, ConfigError, MissingRequirement
 from iconoclip.page_layout.reading import Reading
 from iconoclip.page_layout.table import as_markdown, rows_of
+from iconoclip.pictures import ImageRefused
 from iconoclip.vocabulary import PolicyName
 from training.pages.calibrate import fitted
 from training.pages.crossval import folds_of, held_out, measured
-from training.pages.export import read_model, write_model
+from training.pages.export import onnx_package, read_model, write_model
 from training.pages.fit import fit
 from training.pages.network import PageNet
 from training.pages.stored import Stored, stored
@@ -38,6 +39,7 @@ class TrainingOptions(Protocol):
     num_samples: int
     num_folds: int
     held_out: Path | None
+    dry_run: bool
 
 
 def train_page_model(config: TrainingOptions) -> int:
@@ -45,15 +47,26 @@ def train_page_model(config: TrainingOptions) -> int:
 
     Raises:
         MissingRequirement: a file is not there, or the packages that write ONNX are not installed.
-        BadInput: a line is no marked page, there are too few documents, or one to hold out is unknown.
-        ConfigError: corrections without the shard set of their pages.
+        BadInput: a line is no marked page, an image cannot be decoded, no page is marked, there are too few
+            documents, or one to hold out is unknown.
+        ConfigError: corrections without the shard set of their pages, or `out` is a folder.
         RightsForbid: the policy allows to train on none of the corrected pages.
     """
+    # Training takes hours: whatever would end it is found first.
+    onnx_package()
+    if config.out.is_dir():
+        raise ConfigError("this is a folder", where=config.out, remedy="give the path of a file as --out")
     pages = _pages(config)
+    if not pages:
+        raise BadInput("no page is marked", where=config.train[0], remedy="give a file of marked pages")
     folds = _folds(config, pages)
     print(f"{len(pages)} pages of {len({page.document for page in pages})} documents", file=sys.stderr)
-    kept = [stored(page) for page in pages]
     start, reading = _start(config)
+    kept = [_stored(page) for page in pages]
+    if config.dry_run:
+        num_networks = len({fold for fold in folds if fold is not None}) + 1
+        print(f"would train {num_networks} networks, each with at most {config.num_samples} samples")
+        return 0
     last, table = None, ""
     if folds:
         shown, results, last = held_out(kept, folds, lambda own: fit(own, config.num_samples, start=start))
@@ -76,7 +89,8 @@ def _folds(config: TrainingOptions, pages: list[Page]) -> list[int | None]:
             raise MissingRequirement(
                 "no such list of documents", where=config.held_out, remedy="check the path"
             )
-        names = set(config.held_out.read_text(encoding="utf-8").split())
+        lines = config.held_out.read_text(encoding="utf-8").splitlines()
+        names = {line.strip() for line in lines if line.strip()}
         if unknown := sorted(names - documents):
             raise BadInput(
                 f"no page is of the document '{unknown[0]}'", where=config.held_out, remedy="correct the list"
@@ -93,6 +107,15 @@ def _folds(config: TrainingOptions, pages: list[Page]) -> list[int | None]:
             remedy="mark pages of more documents, or give a smaller --num_folds",
         )
     return list(folds_of(pages, config.num_folds)) if config.num_folds else []
+
+
+def _stored(page: Page) -> Stored:
+    try:
+        return stored(page)
+    except ImageRefused as error:
+        raise BadInput(
+            f"a marked page cannot be read: {error}", where=page.path, remedy="take its line out of the file"
+        ) from error
 
 
 def _start(config: TrainingOptions) -> tuple[PageNet | None, Reading]:
