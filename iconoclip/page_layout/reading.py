@@ -32,7 +32,7 @@ from iconoclip.page_layout.snapping import Grey, at_its_edges
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # Raised whenever the same maps would give other findings: what an older version found is then found again.
-READING_VERSION: Final = 7
+READING_VERSION: Final = 8
 # A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
@@ -111,8 +111,8 @@ class Reading:
         return sorted(boxes, key=lambda box: -box.score)
 
     def _alike(self, found: list[Candidate]) -> list[Candidate]:
-        """The candidates that are each other's witnesses: small pictures of like size in bare surroundings,
-        as on a sheet of many photographs. Alone each of them would be doubtful."""
+        """Candidates that make each other likely: small pictures of like size in bare surroundings, as on a
+        sheet of many photographs. Alone each of them would be doubtful."""
         small = [
             one
             for one in found

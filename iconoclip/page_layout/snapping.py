@@ -17,9 +17,9 @@ from iconoclip.page_layout.measure import Corners, overlap
 
 Grey = npt.NDArray[np.uint8]
 Profile = npt.NDArray[np.float64]
-# Edges are moved to the ends of ink, or to straight edges: photographs may be as light as their mounts, and
-# bookplates are light within their frames. Initials touch text, and stamps lie on it.
-_AT_INK, _STRAIGHT = ("illustration", "ornament", "map"), ("photograph", "bookplate")
+# Edges of these are moved to the ends of ink, or to straight edges: photographs may be as light as their
+# mounts. Initials touch text, stamps lie on it; illustrations and bookplates are found as exactly without.
+_AT_INK, _STRAIGHT = ("ornament", "map"), ("photograph",)
 # How far an edge may move, in pixels of the model's input: three cells.
 REACH: Final = 12
 MIN_SIDE: Final = 6
