@@ -29,6 +29,12 @@ class Source:
     trusted: Sequence[str] = ()
 
 
+def pages_folder(config: SegmentConfig) -> Path:
+    """The folder of the set of pages: for a catalogue, where they are downloaded."""
+    assert config.shardset is not None, "checked by the config"
+    return config.out / PAGES_FOLDER if is_catalogue(config.shardset) else config.shardset
+
+
 def source_of(config: SegmentConfig) -> Source | None:
     """The source of a run: a shard set as it is; a catalogue after its pages were harvested. None: a dry run
     of a catalogue, which says what would be downloaded.
@@ -52,7 +58,7 @@ def source_of(config: SegmentConfig) -> Source | None:
     if config.dry_run:
         harvest(asked)
         return None
-    pages = config.out / PAGES_FOLDER
+    pages = pages_folder(config)
     if config.task is not None and not (pages / "shardset.json").exists():
         raise ConfigError(
             "the pages of a catalogue are harvested before a job array reads them",
@@ -71,7 +77,7 @@ def source_of(config: SegmentConfig) -> Source | None:
 def _harvest_of(config: SegmentConfig) -> HarvestConfig:
     return HarvestConfig(
         sources=[str(config.shardset)],
-        out=config.out / PAGES_FOLDER,
+        out=pages_folder(config),
         where=config.where,
         contact=config.contact,
         network=config.network,

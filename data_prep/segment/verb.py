@@ -16,7 +16,6 @@ same command writes the set again without them, from the parts.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,20 +24,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from data_prep.candidate import Refusal
-from data_prep.harvest.recording import created_by
 from data_prep.images.crops import Cutting, cut_pictures
 from data_prep.images.store import Wanted
 from data_prep.segment.config import SegmentConfig
 from data_prep.segment.engines.choose import engine_called
 from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine
+from data_prep.segment.outputs import (
+    PAGES_NAME,
+    PARTS,
+    REVIEW_NAME,
+    SEGMENT_NAME,
+    Outputs,
+    refuse_foreign_set,
+)
 from data_prep.segment.pages_table import PagesTable
 from data_prep.segment.parts import PageResult, read_part, write_part
 from data_prep.segment.regions import region_record
 from data_prep.segment.review import ReviewSheet
 from data_prep.segment.withdrawals import withdrawn_pictures
 from data_prep.segment.words import Words, with_institution, with_structure
-from iconoclip import clock
-from iconoclip.errors import BadInput, ConfigError, IconoclipError, SomeRefused
+from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.files import write_json
 from iconoclip.machine import num_cores
 from iconoclip.page_layout.corrections import digest_of, read_corrections
@@ -46,17 +51,13 @@ from iconoclip.page_layout.findings import Finding
 from iconoclip.pictures import ImageRefused
 from iconoclip.progress import Meter, progress
 from iconoclip.record import Record
-from iconoclip.shardset import MANIFEST_NAME, Parent, Shard, ShardSet, ShardSetWriter, Tombstone
+from iconoclip.shardset import Parent, Shard, ShardSet, Tombstone
 from iconoclip.side_by_side import side_by_side
 from iconoclip.verbs import resolve
 
 if TYPE_CHECKING:
     from data_prep.segment.crops import Crops
 
-SEGMENT_NAME: Final = "segment.json"
-PAGES_NAME: Final = "pages.parquet"
-REVIEW_NAME: Final = "report.html"
-PARTS: Final = ".segment"
 TRAINER: Final = "training.pages.verb:train_page_model"
 MAX_REFUSED_LISTED: Final = 10_000
 
@@ -77,8 +78,10 @@ def segment(config: SegmentConfig) -> int:
         # Stages do not import each other; like the demo, this runs another stage through the table of verbs.
         return int(resolve(TRAINER)(config))
     # Imported here: the harvest takes a second to import, and pages on the disk do not need it.
-    from data_prep.segment.catalogue_source import source_of
+    from data_prep.segment.catalogue_source import pages_folder, source_of
 
+    pages = pages_folder(config)
+    refuse_foreign_set(config.out, pages)
     source = source_of(config)
     if source is None:
         return 0
@@ -87,8 +90,7 @@ def segment(config: SegmentConfig) -> int:
     work = Work.of(
         config.model_copy(update={"shardset": source.pages, "crop_from": crop_from}), source.trusted
     )
-    work.refuse_foreign_set()
-    if work.is_finished():
+    if work.outputs.are_of(work.summary()):
         print(f"segmented already: {len(ShardSet(config.out))} pictures in {config.out}")
         return 0
     todo = work.todo()
@@ -165,25 +167,11 @@ class Work:
         """The name of the new set."""
         return self.config.name or f"{self.pages.manifest.name[:55]}-pictures"
 
-    def refuse_foreign_set(self) -> None:
-        """Refuse an output folder that holds a set which is not ours.
-
-        Raises:
-            ConfigError: it holds the pages, or a set without `segment.json`.
-        """
-        out = self.config.out
-        if out.resolve() == self.pages.folder.resolve():
-            raise ConfigError(
-                "the pictures need a folder of their own", where=out, remedy="give another --out"
-            )
-        if (
-            (out / MANIFEST_NAME).exists()
-            and not (out / SEGMENT_NAME).exists()
-            and not (out / PARTS).exists()
-        ):
-            raise ConfigError(
-                "this folder holds another shard set", where=out, remedy="choose another --out, or remove it"
-            )
+    @property
+    def outputs(self) -> Outputs:
+        """The files of this run."""
+        policy = self.pages.manifest.policy
+        return Outputs(self.config.out, self.name, policy, self.parents, self.config.created_at)
 
     def summary(self) -> dict[str, Any]:
         """What makes two runs the same."""
@@ -195,20 +183,6 @@ class Work:
             "name": self.name,
             "crop_from": self.config.crop_from,
         }
-
-    def is_finished(self) -> bool:
-        """Whether the folder holds the result of these pages, engine, options and corrections."""
-        try:
-            done = json.loads((self.config.out / SEGMENT_NAME).read_bytes())
-            there = ShardSet(self.config.out).manifest
-        except (OSError, ValueError, IconoclipError):
-            return False
-        if done.get("service", {}).get("num_open"):
-            return False
-        done.setdefault("crop_from", "page")
-        return bool(
-            there.parents == self.parents and {key: done.get(key) for key in self.summary()} == self.summary()
-        )
 
     def part(self, shard: Shard) -> Path:
         """The path of the part of a shard."""
@@ -276,7 +250,8 @@ class Work:
 
     def _assemble(self, results: Callable[[], Iterable[PageResult]], crops: Crops | None = None) -> int:
         config, out = self.config, self.config.out
-        sheet = ReviewSheet(config.report_pages)
+        outputs, sheet = self.outputs, ReviewSheet(config.report_pages)
+        was_there = outputs.clear()
         refused: list[dict[str, str]] = []
         unused: list[dict[str, str]] = self.words.problems()
         num_pages = num_pictures = 0
@@ -292,13 +267,9 @@ class Work:
                 sheet.add(result)
         sheet.write(out / REVIEW_NAME, self.pages, self.engine.name)
         if not num_pictures:
-            raise BadInput(
-                f"no picture was found on {num_pages} pages"
-                + (f", {len(refused)} refused" if refused else ""),
-                where=out / REVIEW_NAME,
-                remedy="the sheet shows the pages; a lower --least_score or other --kinds find more",
-            )
-        self._write_set(results())
+            raise self._no_picture(num_pages, len(refused), was_there)
+        samples = ((record, image) for result in results() for _, record, image in result.regions)
+        outputs.write_set(samples, self.tombstones, max_shard_bytes=config.storage.max_shard_bytes)
         summary = {**self.summary(), "num_pages": num_pages, "num_pictures": num_pictures}
         listed = {
             "num_refused": len(refused),
@@ -334,20 +305,19 @@ class Work:
             )
         return 0
 
-    def _write_set(self, results: Iterable[PageResult]) -> None:
-        with ShardSetWriter(
-            self.config.out,
-            name=self.name,
-            policy=self.pages.manifest.policy,
-            created_at=clock.now(self.config.created_at),
-            created_by=created_by(),
-            parents=self.parents,
-            tombstones=self.tombstones,
-            max_shard_bytes=self.config.storage.max_shard_bytes,
-        ) as writer:
-            for result in results:
-                for _, record, image in result.regions:
-                    writer.add(record, image)
+    def _no_picture(self, num_pages: int, num_refused: int, was_there: bool) -> BadInput:
+        """Write the set without pictures that withdrawals left, and say what is in the folder now."""
+        what = f"no picture was found on {num_pages} pages"
+        remedy = "the sheet shows the pages; a lower --least_score or other --kinds find more"
+        if self.tombstones:
+            self.outputs.write_empty_set(self.tombstones)
+            what += f"; {len(self.tombstones)} pictures are withdrawn"
+            remedy += "; the set is empty now, and names the withdrawn pictures, so that indexes drop them"
+        elif was_there:
+            remedy += "; the set of an earlier run was removed: the command of that run writes it again"
+        if num_refused:
+            what += f", {num_refused} refused"
+        return BadInput(what, where=self.config.out / REVIEW_NAME, remedy=remedy)
 
     def _results(self) -> Iterator[PageResult]:
         """The results of all pages that are not withdrawn, without withdrawn pictures, none twice."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -315,3 +317,67 @@ def test_withdrawn_pictures_stay_withdrawn_whatever_is_changed(pages_set, tmp_pa
     kept = [row for part in (tmp_path / "out" / ".segment").glob("*.parquet")
             for row in pq.read_table(part).to_pylist()]  # fmt: skip
     assert of_pages[1] not in {row["key"] for row in kept}, "its picture is not on the disk either"
+
+
+SMALLER = (150, 500, 380, 650)
+AT = ("--created_at", "2026-01-02T03:04:05Z")
+
+
+def command(pages: ShardSet, out, *options: str) -> int:
+    line = ["segment", str(pages.folder), "--out", str(out), "--engine", "none", "--num_workers", "0", *AT]
+    return main([*line, *options])
+
+
+def test_a_run_without_pictures_leaves_nothing_that_counts_as_finished(pages_set, tmp_path, capsys):
+    pages = pages_set([page(PICTURE), page()])
+    out = tmp_path / "out"
+    assert command(pages, out) == 0
+    before = files_of(out)
+    capsys.readouterr()
+    assert command(pages, out, "--least_score", "0.999") == 2
+    assert "the set of an earlier run was removed" in capsys.readouterr().err
+    assert sorted(files_of(out)) == ["pages.parquet", "report.html"]
+    assert command(pages, out) == 0
+    assert files_of(out) == before
+
+
+def test_whatever_is_cut_short_the_same_command_makes_whole(pages_set, tmp_path, monkeypatch):
+    pages = pages_set([page(PICTURE)])
+    out, states = tmp_path / "out", tmp_path / "states"
+    other = ("--max_side_pixels", "100", "--name", "another")
+    assert command(pages, out, *other) == 0
+    assert command(pages, out) == 0
+    before = files_of(out)
+
+    def watched(real):
+        def call(*args, **values):
+            state = states / f"{len(list(states.iterdir())):02}"
+            shutil.copytree(out, state)
+            return real(*args, **values)
+
+        return call
+
+    states.mkdir()
+    for name in ("replace", "unlink"):
+        monkeypatch.setattr(Path, name, watched(getattr(Path, name)))
+    assert command(pages, out, *other) == 0
+    monkeypatch.undo()
+    # Each state is what a kill would leave before the next file appears or goes.
+    every = sorted(states.iterdir())
+    assert len(every) > 8
+    for state in every:
+        assert command(pages, state) == 0
+        assert files_of(state) == before, f"killed before step {state.name} of {len(every)}"
+
+
+def test_a_damaged_segment_json_means_that_the_set_is_not_finished(pages_set, tmp_path, capsys):
+    pages = pages_set([page(PICTURE)])
+    out = tmp_path / "out"
+    assert command(pages, out) == 0
+    before = files_of(out)
+    whole = json.loads(before["segment.json"])
+    for text in ("[]", "[" * 100_000, json.dumps({**whole, "service": []})):
+        (out / "segment.json").write_text(text)
+        assert command(pages, out) == 0, text[:50]
+        assert files_of(out) == before
+    assert "segmented already" not in capsys.readouterr().out
