@@ -41,7 +41,7 @@ from data_prep.segment.pages_table import PagesTable
 from data_prep.segment.parts import PageResult, read_part, write_part
 from data_prep.segment.regions import region_record
 from data_prep.segment.review import ReviewSheet
-from data_prep.segment.withdrawals import withdrawn_pictures
+from data_prep.segment.withdrawals import digest_of_withdrawn, withdraw_at_once, withdrawn_pictures
 from data_prep.segment.words import Words, with_institution, with_structure
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.files import write_json
@@ -82,6 +82,8 @@ def segment(config: SegmentConfig) -> int:
 
     pages = pages_folder(config)
     refuse_foreign_set(config.out, pages)
+    if config.task is None and not config.dry_run:
+        withdraw_at_once(config.out, pages)
     source = source_of(config)
     if source is None:
         return 0
@@ -180,6 +182,7 @@ class Work:
             "identity": self.identity,
             "corrections": digest_of(self.corrections, self.corrections),
             "parent": self.pages.digest,
+            "withdrawn": digest_of_withdrawn(self.pages),
             "name": self.name,
             "crop_from": self.config.crop_from,
         }

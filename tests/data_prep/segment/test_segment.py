@@ -29,6 +29,7 @@ from iconoclip.errors import BadInput, ConfigError, DamagedData, SomeRefused
 from iconoclip.page_layout.measure import overlap
 from iconoclip.record import Region, sample_key
 from iconoclip.shardset import ShardSet
+from iconoclip.withdrawals import LISTS_VARIABLE, add_to_list
 from tests.commands import THE_COMMAND, Command
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
 from tests.data_prep.segment.running import files_of, run
@@ -326,6 +327,63 @@ AT = ("--created_at", "2026-01-02T03:04:05Z")
 def command(pages: ShardSet, out, *options: str) -> int:
     line = ["segment", str(pages.folder), "--out", str(out), "--engine", "none", "--num_workers", "0", *AT]
     return main([*line, *options])
+
+
+@pytest.mark.parametrize(
+    ("num_withdrawn", "options", "code", "num_left"),
+    [
+        pytest.param(2, (), 2, 0, id="every picture is withdrawn"),
+        pytest.param(1, ("--least_score", "0.999"), 2, 0, id="other options find none"),
+        pytest.param(1, ("--name", "another"), 0, 1, id="the set gets another name"),
+        pytest.param(1, ("--corrections", "nowhere.jsonl"), 4, 1, id="the command fails before it reads"),
+    ],
+)
+def test_withdrawn_pictures_leave_the_folder_whatever_comes_of_the_command(
+    pages_set, tmp_path, capsys, num_withdrawn, options, code, num_left
+):
+    pages = pages_set([page(PICTURE), page(SMALLER), page()])
+    out = tmp_path / "pictures"
+    assert command(pages, out) == 0
+    gone = list(ShardSet(out).samples())[:num_withdrawn]
+    keys = [record.key for record in pages.records()][:num_withdrawn]
+    assert main(["takedown", str(pages.folder), *keys, "--reason", "the heir objects"]) == 0
+    assert all(_is_in(out, image) for _, image in gone)
+    capsys.readouterr()
+    for _ in range(2):
+        assert command(pages, out, *options) == code
+    found = ShardSet(out)
+    assert len(found) == num_left
+    assert {one.key for one in found.manifest.tombstones} == {record.key for record, _ in gone}
+    assert not any(_is_in(out, image) for _, image in gone)
+    assert main(["check", str(out)]) == 0
+    if not num_left:
+        assert "the set is empty now" in capsys.readouterr().err
+
+
+def _is_in(folder: Path, image: bytes) -> bool:
+    """Whether a file below a folder holds these bytes, also as a part keeps them."""
+    parts = [row["images"] for path in folder.glob(".segment/*.parquet")
+             for row in pq.read_table(path, columns=["images"]).to_pylist()]  # fmt: skip
+    files = (path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return any(image in images for images in parts) or any(image in data for data in files)
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_list_that_withdraws_a_page_withdraws_its_pictures(pages_set, tmp_path, monkeypatch, is_named):
+    (tmp_path / "inside").mkdir()
+    folder = pages_set([page(PICTURE), page(SMALLER)]).folder.rename(tmp_path / "inside" / "book")
+    pages = ShardSet(folder)
+    out = tmp_path / "pictures"
+    assert command(pages, out) == 0
+    gone, kept = ShardSet(out).records()
+    path = tmp_path / "list.parquet" if is_named else pages.folder.parent / "withdrawn.parquet"
+    add_to_list(path, [next(iter(pages.records())).key])
+    if is_named:
+        monkeypatch.setenv(LISTS_VARIABLE, str(path))
+    assert command(pages, out) == 0
+    found = ShardSet(out)
+    assert [record.key for record in found.records()] == [kept.key]
+    assert [one.key for one in found.manifest.tombstones] == [gone.key]
 
 
 def test_a_run_without_pictures_leaves_nothing_that_counts_as_finished(pages_set, tmp_path, capsys):
