@@ -171,7 +171,7 @@ class Work:
 
     @property
     def outputs(self) -> Outputs:
-        """The files of this run."""
+        """What writes the set of this run, and tells whether the folder holds it already."""
         policy = self.pages.manifest.policy
         return Outputs(self.config.out, self.name, policy, self.parents, self.config.created_at)
 
