@@ -33,7 +33,7 @@ from data_prep.network.addresses import host_of
 from data_prep.segment.config import SegmentConfig
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import TryAgainLater
-from iconoclip.record import Image, Record, sample_key
+from iconoclip.record import Caption, Image, Record, Region, sample_key
 
 NO_SERVICE: Final = "the record of the page names no image service"
 LOST: Final = "the stored bytes differ from the ledger; the same command downloads it again"
@@ -59,12 +59,9 @@ class WantedPicture:
     @property
     def candidate(self) -> Candidate | None:
         """What the harvest's engine requests; None if there is no image service."""
-        source, image = self.record.source, self.record.image
+        source = self.record.source
         if source.image_service is None or source.region is None:
             return None
-        full = (image.source_width, image.source_height)
-        # Where the source states no size, the region is in pixels of the stored page.
-        space = (full[0], full[1]) if full[0] and full[1] else self.page_size
         return Candidate(
             institution=self.record.institution,
             source=source,
@@ -72,8 +69,15 @@ class WantedPicture:
             # Its info.json tells the version, the level and the true size.
             service=ImageService(source.image_service, version=2),
             region=source.region,
-            region_space=space,
+            region_space=self.space,
         )
+
+    @property
+    def space(self) -> tuple[int, int]:
+        """Width and height of the image in whose pixels the record measures: those that the source states,
+        or those of the stored page."""
+        width, height = self.record.image.source_width, self.record.image.source_height
+        return (width, height) if width and height else self.page_size
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ class ServicePictures:
 
     def _upright(self, picture: WantedPicture, facts: ImageFacts, data: bytes) -> Cut:
         """The record of what the service cut; a tilted picture is set upright."""
-        record = placed(picture.record, facts)
+        record = placed(picture, facts)
         if abs(picture.tilt) < MIN_TILT_DEGREES:
             return Cut(record, data)
         wanted = Wanted(self._config.max_side_pixels, self._config.jpeg_quality, MAX_PIXELS)
@@ -197,9 +201,10 @@ class ServicePictures:
         return Cut(record.model_copy(update={"image": record.image.model_copy(update=changes)}), turned.jpeg)
 
 
-def placed(record: Record, facts: ImageFacts) -> Record:
+def placed(picture: WantedPicture, facts: ImageFacts) -> Record:
     """The record of a picture from the service: its true place, the true size of the page, the size
     received."""
+    record = picture.record
     region = facts.region or record.source.region
     rights = record.rights
     if missing := set(facts.opt_out) - set(rights.opt_out):
@@ -209,6 +214,7 @@ def placed(record: Record, facts: ImageFacts) -> Record:
         update={
             "key": sample_key(record.institution.slug, record.source.id, region),
             "source": record.source.model_copy(update={"region": region, "image": facts.image}),
+            "captions": tuple(_measured(one, picture.space, facts.source_size) for one in record.captions),
             "rights": rights,
             "image": Image(
                 width=facts.width,
@@ -223,6 +229,21 @@ def placed(record: Record, facts: ImageFacts) -> Record:
             ),
         }
     )
+
+
+def _measured(caption: Caption, space: tuple[int, int], size: tuple[int, int] | None) -> Caption:
+    """A caption whose box is in pixels of an image of one size, in pixels of one of the true size."""
+    box = caption.box
+    if box is None or size is None or size == space:
+        return caption
+    (left, right), (top, bottom) = (
+        (round(start * true / stated), round((start + length) * true / stated))
+        for start, length, true, stated in zip(
+            (box.x, box.y), (box.width, box.height), size, space, strict=True
+        )
+    )
+    true_box = Region(x=left, y=top, width=max(1, right - left), height=max(1, bottom - top))
+    return caption.model_copy(update={"box": true_box})
 
 
 def _selected(pictures: Iterable[WantedPicture]) -> Iterator[Selected]:

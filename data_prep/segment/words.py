@@ -21,12 +21,13 @@ from data_prep.page_text.ocr import VERSION
 from data_prep.page_text.ocr_captions import read_captions
 from data_prep.page_text.zones import FloatBox, PageText
 from data_prep.segment.engines.interface import MAX_PIXELS
+from data_prep.segment.regions import full_size
 from iconoclip import pictures
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
 from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS, BoxKind, PageKind
 from iconoclip.page_layout.measure import overlap
 from iconoclip.pictures import ImageRefused
-from iconoclip.record import Caption, Record
+from iconoclip.record import Caption, Record, Region
 
 # A box of the model that overlaps one of the institution by this much is the same picture.
 SAME: Final = 0.3
@@ -87,9 +88,21 @@ class Words:
             read = read_captions(np.asarray(decoded), places, languages)
             tied = {} if isinstance(read, Refusal) else read
         language = languages[0] if languages else "und"
-        # Records measure in pixels of the full-size source image; the zones are in those of the stored one.
-        scale = (page.image.source_width or width) / width, (page.image.source_height or height) / height
-        return {number: one.as_caption(language, scale) for number, one in tied.items()}
+        # Records measure in pixels of the full-size source image; the zones are in those of the stored one,
+        # which may be a part of it.
+        frame = page.source.region or Region(x=0, y=0, width=full_size(page)[0], height=full_size(page)[1])
+        scale = frame.width / width, frame.height / height
+        return {number: _moved(one.as_caption(language, scale), frame) for number, one in tied.items()}
+
+
+def _moved(caption: Caption, frame: Region) -> Caption:
+    """A caption whose box is measured from the corner of a frame, measured from that of the whole image."""
+    box = caption.box
+    if box is None:
+        return caption
+    return caption.model_copy(
+        update={"box": box.model_copy(update={"x": box.x + frame.x, "y": box.y + frame.y})}
+    )
 
 
 def with_institution(finding: Finding, text: PageText | Refusal | None, size: tuple[int, int]) -> Finding:

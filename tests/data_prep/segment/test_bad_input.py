@@ -16,8 +16,9 @@ from PIL import ImageOps
 
 from builtin_collections.emblems.drawing.photographs import photograph
 from iconoclip.cli import main
+from iconoclip.record import Region, Source
 from iconoclip.shardset import ShardSet
-from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
+from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page, record_of
 
 LEFT, TOP, RIGHT, BOTTOM = PICTURE
 
@@ -116,6 +117,39 @@ def test_documents_are_read_or_refused_with_a_reason(
     num_unused = sum(row["note"] is not None for row in rows.values())
     assert report["num_documents_unused"] == num_unused
     assert f"{num_unused} documents about pages could not be used" in said
+
+
+@pytest.mark.parametrize(
+    ("frame", "full_size"),
+    [
+        (None, (3 * WIDTH, 3 * HEIGHT)),
+        (Region(x=2000, y=0, width=3 * WIDTH, height=3 * HEIGHT), (2000 + 3 * WIDTH, 3 * HEIGHT)),
+        (Region(x=50, y=700, width=WIDTH, height=HEIGHT), (4000, 4000)),
+    ],
+)
+def test_picture_and_caption_are_measured_on_the_whole_image(
+    pages_set: Callable[..., ShardSet], tmp_path: Path, frame: Region | None, full_size: tuple[int, int]
+) -> None:
+    data = page(PICTURE)
+    source = Source(id="https://house.example/spread", region=frame)
+    image = record_of(0, data).image.model_copy(
+        update={"source_width": full_size[0], "source_height": full_size[1]}
+    )
+    pages = pages_set([data], page_0={"source": source, "image": image})
+    (tmp_path / "texts").mkdir()
+    document = tmp_path / "texts" / f"{record_of(0, data).key}.xml"
+    document.write_text(alto("pixel", (WIDTH, HEIGHT), 1))
+    assert segment(pages, tmp_path / "out", "--text_folder", str(tmp_path / "texts")) == 0
+    (found,) = ShardSet(tmp_path / "out").records()
+    x, y, width = (frame.x, frame.y, frame.width) if frame else (0, 0, full_size[0])
+    scale = width // WIDTH
+
+    def placed(left: int, top: int, right: int, bottom: int) -> Region:
+        return Region(x=x + left * scale, y=y + top * scale, width=(right - left) * scale,
+                      height=(bottom - top) * scale)  # fmt: skip
+
+    assert found.source.region == placed(*PICTURE)
+    assert found.captions[0].box == placed(LEFT, BOTTOM + 10, RIGHT, BOTTOM + 24)
 
 
 def encoded(image: PillowImage.Image) -> bytes:
