@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image as PillowImage
 from data_prep.contribute.check import check
 from data_prep.contribute.config import CheckConfig, TakedownConfig
 from data_prep.contribute.takedown import takedown
+from data_prep.ledger.database import exclusive_lock
 from data_prep.segment.config import SegmentConfig
 from data_prep.segment.verb import segment
 from iconoclip.cli import main
@@ -26,6 +28,7 @@ from iconoclip.record import Source, sample_key
 from iconoclip.shardset import ShardSet
 from tests.data_prep.harvest.conftest import Reply, Seen, Server
 from tests.data_prep.segment.conftest import HEIGHT, PICTURE, WIDTH, page
+from tests.data_prep.segment.test_bad_input import alto
 
 SMALL = (140, 560, 400, 700)
 _REQUEST = re.compile(r"/iiif/[\w-]+/(full|[\d,]+)/(?:max|(\d+),(\d+))/0/default\.jpg")
@@ -156,6 +159,31 @@ def test_the_true_size_is_that_of_the_service(book, server, tmp_path):
     assert server.asked() == []
 
 
+def test_a_caption_is_measured_on_the_image_of_the_service(server, pages_set, tmp_path):
+    data = page(PICTURE)
+    # The manifest stated half of it.
+    server.images["p0"] = PillowImage.open(io.BytesIO(data)).resize((WIDTH * 6, HEIGHT * 6))
+    source = Source(id="https://house.example/1", image_service=f"{server.origin}/iiif/p0")
+    pages = pages_set([data], page_0={"source": source})
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / f"{next(iter(pages.records())).key}.xml").write_text(
+        alto("pixel", (WIDTH, HEIGHT), 1)
+    )
+    line = ["segment", str(pages.folder), "--out", str(tmp_path / "out"), "--engine", "none",
+            "--crop_from", "service", "--text_folder", str(tmp_path / "texts"), "--num_workers", "1",
+            "--network.allow_hosts", f"127.0.0.1:{server.port}"]  # fmt: skip
+    assert main(line) == 0
+    (found,) = ShardSet(tmp_path / "out").records()
+    assert (found.source.region.x, found.source.region.width) == (
+        6 * PICTURE[0],
+        6 * (PICTURE[2] - PICTURE[0]),
+    )
+    # 10 pixels below the picture, and 14 high.
+    box = found.captions[0].box
+    assert (box.x, box.y) == (6 * PICTURE[0], 6 * (PICTURE[3] + 10))
+    assert (box.width, box.height) == (6 * (PICTURE[2] - PICTURE[0]), 6 * 14)
+
+
 def test_a_refused_picture_is_cut_from_the_page_and_downloaded_later(book, server, tmp_path):
     server.failing = {
         "p0": Reply(b"no such region", 400), "p1": Reply(b"gone", 404), "p2": Reply(b"not a picture"),
@@ -229,7 +257,7 @@ def manifest_of(server: ImageServer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_catalogue_downloads_pages_small_and_only_their_pictures_large(book, server, tmp_path, capsys):
+def test_a_catalogue_downloads_pages_small_and_only_their_pictures_large(book, server, tmp_path):
     server.images["blank"] = PillowImage.new("RGB", (WIDTH * 3, HEIGHT * 3), (225, 225, 225))
     document = json.dumps(manifest_of(server)).encode()
     server.routes["/manifest"] = Reply(document, headers={"Content-Type": "application/json"})
@@ -237,8 +265,6 @@ def test_a_catalogue_downloads_pages_small_and_only_their_pictures_large(book, s
     assert main(["catalogue", f"{server.origin}/manifest", "--out", listed]) == 0
     line = ["segment", listed, "--out", str(out), "--engine", "none", "--num_workers", "1",
             "--page_side_pixels", "800", "--max_side_pixels", "4096"]  # fmt: skip
-    assert main([*line, "--task", "0", "--num_tasks", "2"]) == 2
-    assert "before a job array" in capsys.readouterr().err
     server.asked()
     assert main(line) == 0
     asked = server.asked()
@@ -255,3 +281,38 @@ def test_a_catalogue_downloads_pages_small_and_only_their_pictures_large(book, s
     assert main(line) == 0
     assert server.asked("") == []
     assert main(["segment", str(out / "pages"), "--out", str(tmp_path / "x"), "--where", "true"]) == 2
+
+
+def test_tasks_read_pages_that_one_command_downloaded(server, tmp_path, capsys):
+    image = PillowImage.open(io.BytesIO(page(PICTURE))).convert("RGB")
+    server.images["p0"] = image.resize((WIDTH * 3, HEIGHT * 3))
+    document = json.dumps(manifest_of(server)).encode()
+    server.routes["/manifest"] = Reply(document, headers={"Content-Type": "application/json"})
+    listed, out = str(tmp_path / "a catalogue"), tmp_path / "out"
+    assert main(["catalogue", f"{server.origin}/manifest", "--out", listed]) == 0
+    line = ["segment", listed, "--out", str(out), "--engine", "none", "--num_workers", "0",
+            "--page_side_pixels", "400", "--where", "train = 'yes'", "--contact", "someone@house.example",
+            "--network.allow_hosts", "one.example", "two.example", "--network.max_attempts", "2"]  # fmt: skip
+    task = [*line, "--task", "1", "--num_tasks", "2"]
+    server.asked()
+    capsys.readouterr()
+    assert main(task) == 2
+    said = capsys.readouterr().err.replace("\n", " ")
+    remedy = shlex.split(said[said.index("iconoclip harvest") :])
+    assert server.asked("") == []
+    # The command has the options that were given.
+    assert main(remedy[1:]) == 0
+    assert server.asked() == ["/iiif/p0/full/280,400/0/default.jpg"]
+    for option in ("--where", "--contact", "--network.allow_hosts", "--network.max_attempts"):
+        place, theirs = remedy.index(option), line.index(option)
+        assert remedy[place : place + 2] == line[theirs : theirs + 2]
+    # Tasks do not wait for each other, nor for a harvest.
+    with exclusive_lock(out / "pages" / ".harvest" / "lock"):
+        for number in ("0", "1"):
+            assert main([*line, "--task", number, "--num_tasks", "2"]) == 0
+    # Pages of another condition, or of another size, are not these.
+    for old, new in (("train = 'yes'", "true"), ("400", "500")):
+        assert main([new if word == old else word for word in task]) == 2
+        assert "downloaded before" in capsys.readouterr().err
+    assert server.asked("") == []
+    assert main(line) == 0
