@@ -24,6 +24,7 @@ from data_prep.images.crops import MIN_TILT_DEGREES, Cutting, cut_pictures
 from data_prep.images.store import Wanted
 from data_prep.institutions import profile_for
 from data_prep.ledger.counts import num_items_waiting
+from data_prep.ledger.database import LEDGER_NAME
 from data_prep.ledger.holdings import progress_of
 from data_prep.ledger.jobs import CANDIDATE, FACTS, ImageFacts, ItemRow
 from data_prep.ledger.ledger import Ledger
@@ -199,6 +200,28 @@ class ServicePictures:
             "width": turned.width, "height": turned.height, "sha256": turned.sha256, "phash": turned.phash,
         }  # fmt: skip
         return Cut(record.model_copy(update={"image": record.image.model_copy(update=changes)}), turned.jpeg)
+
+
+def erase_pictures(parts: Path, keys: Iterable[str]) -> None:
+    """Write zeros over what was downloaded of some pictures, at all sizes.
+
+    Args:
+        parts: the folder of the parts.
+
+    Raises:
+        BadInput: another process is working here.
+    """
+    for path in sorted(parts.glob(f"service-*/{LEDGER_NAME}")):
+        with Ledger(path.parent) as ledger:
+            for key in keys:
+                row = progress_of(ledger, key)
+                if row is None or row.spool is None or row.offset is None or row.size is None:
+                    continue
+                assert ledger.spool is not None, "the ledger is in a folder"
+                with ledger.spool.path(row.spool).open("r+b") as file:
+                    file.seek(row.offset)
+                    file.write(bytes(row.size))
+                ledger.forget(key)
 
 
 def placed(picture: WantedPicture, facts: ImageFacts) -> Record:

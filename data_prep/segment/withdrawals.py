@@ -1,17 +1,18 @@
 """What was withdrawn from a set of pictures, or with the pages that they were cut from, stays withdrawn.
 
-OUT/.segment/withdrawn.json lists the tombstones of all pictures that were ever withdrawn: while a set is
-written again it has no shardset.json, and a process may be killed then.
+OUT/.segment/withdrawn.json          the tombstones of all pictures that were ever withdrawn: while a set is
+                                     written again it has no shardset.json, and a process may be killed then
+OUT/.segment/withdrawn-places.json   the page of each, and its box
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Set
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from data_prep.segment.parts import PageResult, read_part, write_part
 from iconoclip import clock, locks
 from iconoclip.errors import DamagedData, IconoclipError, TryAgainLater
 from iconoclip.files import write_json
+from iconoclip.page_layout.measure import Corners, overlap
 from iconoclip.shardset import (
     MANIFEST_NAME,
     QUALITY_NAME,
@@ -32,11 +34,20 @@ from iconoclip.shardset import (
     unseal,
     with_tombstones,
 )
-from iconoclip.shardset_manifest import WITHDRAWN, remove_embedded
+from iconoclip.shardset_manifest import WITHDRAWN, is_final, remove_embedded
 from iconoclip.withdrawals import LIST_NAME, add_to_list
 
 WITHDRAWN_NAME: Final = "withdrawn.json"
+PLACES_NAME: Final = "withdrawn-places.json"
+# A box that overlaps that of a withdrawn picture by this much is the same picture; one that has this share of
+# its own area in it is a part of it.
+SAME: Final = 0.5
+INSIDE: Final = 0.7
+_Known = TypeVar("_Known")
+_Place = tuple[str, Corners]
+"""The key of a page, and a box in shares of it"""
 _TOMBSTONES: Final = TypeAdapter(dict[str, Tombstone])
+_PLACES: Final = TypeAdapter(dict[str, _Place])
 
 
 def digest_of_withdrawn(pages: ShardSet) -> str:
@@ -85,10 +96,11 @@ def _busy(out: Path, holder: str) -> TryAgainLater:
 
 
 def withdrawn_pictures(out: Path, parts: Path, pages: ShardSet) -> list[Tombstone]:
-    """The tombstones of a set of pictures, by key: those that it has, those of earlier runs, and those of all
-    pictures that were ever cut from a withdrawn page.
+    """The tombstones of a set of pictures, by key: those that it has, those of earlier runs, those of all
+    pictures that were ever cut from a withdrawn page, and those of all that show what was withdrawn, although
+    their boxes differ: another model or a correction may move an edge.
 
-    What the parts hold of withdrawn pages and pictures is removed from the disk.
+    What the parts and the downloads hold of them is removed from the disk.
 
     Args:
         out: the folder of the set of pictures.
@@ -96,32 +108,58 @@ def withdrawn_pictures(out: Path, parts: Path, pages: ShardSet) -> list[Tombston
         pages: the set of pages.
 
     Raises:
-        DamagedData: the list of earlier runs cannot be read.
+        DamagedData: a list of earlier runs cannot be read.
+        BadInput: another process downloads pictures into this folder.
     """
-    path, part_paths = parts / WITHDRAWN_NAME, sorted(parts.glob("*.parquet"))
-    found = {**_earlier(path), **_of_the_set(out)}
+    part_paths = sorted(parts.glob("*.parquet"))
+    found = {**_earlier(parts / WITHDRAWN_NAME, _TOMBSTONES), **_of_the_set(out)}
     by_page = {one.key: one for one in pages.manifest.tombstones}
     # Lists of withdrawals and sets that the pages were merged from withdraw them as well.
     for key in pages.withdrawn - by_page.keys():
         by_page[key] = Tombstone(key=key, reason=WITHDRAWN, at=clock.now())
-    if by_page:
-        keys = [*_of_table(out / PAGES_NAME, by_page), *_of_parts(part_paths, by_page)]
-        for page, picture in keys:
-            reason = by_page[page].reason
-            found.setdefault(picture, Tombstone(key=picture, reason=reason, at=by_page[page].at))
+    if not found and not by_page:
+        return []
+    places = _earlier(parts / PLACES_NAME, _PLACES)
+    for page, picture, box in _of_table(out / PAGES_NAME):
+        if picture in found and is_final(found[picture]):
+            places.setdefault(picture, (page, box))
+        if page in by_page:
+            found.setdefault(picture, by_page[page].model_copy(update={"key": picture}))
+    num_before = len(found)
+    for picture, cause in _of_parts(part_paths, by_page, _by_page(places, found)):
+        found.setdefault(picture, cause.model_copy(update={"key": picture}))
+    if len(found) > num_before:
+        print(f"{len(found) - num_before} more pictures of what was withdrawn are left out", file=sys.stderr)
     tombstones = [found[key] for key in sorted(found)]
     if tombstones:
         parts.mkdir(parents=True, exist_ok=True)
-        write_json(path, {one.key: one.model_dump(mode="json") for one in tombstones})
+        write_json(parts / PLACES_NAME, places)
+        write_json(parts / WITHDRAWN_NAME, {one.key: one.model_dump(mode="json") for one in tombstones})
         _purge(part_paths, by_page.keys(), found.keys())
+        if any(parts.glob("service-*")):
+            # Imported here: the harvest takes a second to import.
+            from data_prep.segment.from_service import erase_pictures
+
+            erase_pictures(parts, found)
     return tombstones
 
 
-def _earlier(path: Path) -> dict[str, Tombstone]:
+def _by_page(
+    places: dict[str, _Place], found: Mapping[str, Tombstone]
+) -> dict[str, list[tuple[Corners, Tombstone]]]:
+    """The boxes of withdrawn pictures, by the key of the page."""
+    boxes: dict[str, list[tuple[Corners, Tombstone]]] = {}
+    for picture, (page, box) in places.items():
+        if picture in found:
+            boxes.setdefault(page, []).append((box, found[picture]))
+    return boxes
+
+
+def _earlier(path: Path, kind: TypeAdapter[dict[str, _Known]]) -> dict[str, _Known]:
     if not path.is_file():
         return {}
     try:
-        return _TOMBSTONES.validate_python(json.loads(path.read_bytes()))
+        return kind.validate_json(path.read_bytes())
     except ValueError as error:
         raise DamagedData(
             f"not a list of withdrawn pictures: {str(error)[:200]}",
@@ -137,27 +175,50 @@ def _of_the_set(out: Path) -> dict[str, Tombstone]:
         return {}
 
 
-def _of_table(path: Path, pages: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Withdrawn pages with the pictures that the set had of them."""
+def _of_table(path: Path) -> Iterator[tuple[str, str, Corners]]:
+    """Every picture of the set: the key of its page, its own, and its box in shares of the page."""
     if not path.is_file():
         return
-    wanted = set(pages)
     try:
-        rows = pq.read_table(path, columns=["key", "boxes"]).to_pylist()
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(10_000, columns=["key", "width", "height", "boxes"]):
+                for row in batch.to_pylist():
+                    across, down = row["width"], row["height"]
+                    for box in row["boxes"] or ():
+                        if box["key"]:
+                            left, top = box["x"] / across, box["y"] / down
+                            right, bottom = left + box["width"] / across, top + box["height"] / down
+                            yield row["key"], box["key"], (left, top, right, bottom)
     except (pa.ArrowException, OSError):
-        # It is about to be written again; the parts say the same.
+        # It is about to be written again; the parts say the same of withdrawn pages.
         return
-    for row in rows:
-        if row["key"] in wanted:
-            yield from ((row["key"], box["key"]) for box in row["boxes"] or () if box["key"])
 
 
-def _of_parts(paths: Iterable[Path], pages: Iterable[str]) -> Iterator[tuple[str, str]]:
-    wanted = set(pages)
+def _of_parts(
+    paths: Iterable[Path],
+    pages: Mapping[str, Tombstone],
+    boxes: Mapping[str, Sequence[tuple[Corners, Tombstone]]],
+) -> Iterator[tuple[str, Tombstone]]:
+    """The pictures that the parts hold of withdrawn pages, or in the places of withdrawn pictures, each with
+    what withdraws it."""
     for path in paths:
         for result in read_part(path):
-            if result.key in wanted:
-                yield from ((result.key, record.key) for _, record, _ in result.regions)
+            for number, record, _ in result.regions:
+                if result.key in pages:
+                    yield record.key, pages[result.key]
+                elif result.finding is not None:
+                    shown = result.finding.boxes[number].corners
+                    cause = next((one for box, one in boxes.get(result.key, ()) if _shows(shown, box)), None)
+                    if cause is not None:
+                        yield record.key, cause
+
+
+def _shows(box: Corners, withdrawn: Corners) -> bool:
+    """Whether a box is that of a withdrawn picture with other edges, or a part of it."""
+    across = min(box[2], withdrawn[2]) - max(box[0], withdrawn[0])
+    down = min(box[3], withdrawn[3]) - max(box[1], withdrawn[1])
+    inside = max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))
+    return overlap(box, withdrawn) >= SAME or inside >= INSIDE
 
 
 def _purge(paths: Iterable[Path], pages: Set[str], pictures: Set[str]) -> None:

@@ -139,7 +139,7 @@ def test_pictures_are_cut_at_full_resolution(book, server, tmp_path):
 def test_the_true_size_is_that_of_the_service(book, server, tmp_path):
     # The manifest stated half of it.
     server.images["p0"] = server.images["p0"].resize((WIDTH * 6, HEIGHT * 6))
-    first = next(iter(run(book, tmp_path / "out", server, max_side_pixels=600).records()))
+    first, picture = next(iter(run(book, tmp_path / "out", server, max_side_pixels=600).samples()))
     region, image = first.source.region, first.image
     assert (image.source_width, image.source_height) == (6 * WIDTH, 6 * HEIGHT)
     assert max(image.width, image.height) == 600
@@ -157,6 +157,8 @@ def test_the_true_size_is_that_of_the_service(book, server, tmp_path):
     assert len(after) == 3
     assert first.key in {one.key for one in after.manifest.tombstones}
     assert server.asked() == []
+    files = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not any(picture in data for data in files), "nor is it in what was downloaded"
 
 
 def test_a_caption_is_measured_on_the_image_of_the_service(server, pages_set, tmp_path):

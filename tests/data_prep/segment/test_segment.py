@@ -360,6 +360,34 @@ def test_withdrawn_pictures_leave_the_folder_whatever_comes_of_the_command(
         assert "the set is empty now" in capsys.readouterr().err
 
 
+def test_a_withdrawn_picture_does_not_come_back_with_other_edges(pages_set, tmp_path):
+    pages = pages_set([page(PICTURE, SMALLER), page(PICTURE)])
+    out = tmp_path / "pictures"
+    assert command(pages, out) == 0
+    *of_first, kept = ShardSet(out).records()
+    gone, smaller = sorted(of_first, key=lambda record: record.source.region.y)
+    assert main(["takedown", str(out), gone.key, "--reason", "a claim"]) == 0
+    left, top, right, bottom = SHARES
+    boxes = [
+        (left + 0.02, top - 0.01, right + 0.01, bottom - 0.02),
+        (left, top, left + 0.2, top + 0.1),
+        (SMALLER[0] / WIDTH, SMALLER[1] / HEIGHT, SMALLER[2] / WIDTH, SMALLER[3] / HEIGHT),
+    ]
+    corrected = {
+        "key": next(iter(pages.records())).key,
+        "kind": "mixed",
+        "boxes": [{"kind": "illustration", "box": box} for box in boxes],
+    }
+    (tmp_path / "corrections.jsonl").write_text(json.dumps(corrected) + "\n")
+    for _ in range(2):
+        assert command(pages, out, "--corrections", str(tmp_path / "corrections.jsonl")) == 0
+        below, other = ShardSet(out).records()
+        assert other.key == kept.key
+        assert abs(below.source.region.y - smaller.source.region.y) < 30
+        # What was withdrawn stays so when its page is looked at in another way.
+        (out / "segment.json").unlink()
+
+
 def _is_in(folder: Path, image: bytes) -> bool:
     """Whether a file below a folder holds these bytes, also as a part keeps them."""
     parts = [row["images"] for path in folder.glob(".segment/*.parquet")
