@@ -317,4 +317,3 @@ def test_tasks_read_pages_that_one_command_downloaded(server, tmp_path, capsys):
         assert main([new if word == old else word for word in task]) == 2
         assert "downloaded before" in capsys.readouterr().err
     assert server.asked("") == []
-    assert main(line) == 0
