@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from iconoclip.page_layout.kinds import BOX_KINDS, GRAPHIC_KINDS, PAGE_KINDS, BoxKind, PageKind
 
 # Boxes that are kept of one page; the most certain ones.
 MAX_BOXES: Final = 64
 Origin = Literal["model", "institution", "correction"]
+ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
+# Nobody marks what is thinner than this share of the page: on a page of 5,000 pixels, five of them.
+LEAST_SIDE: Final = 0.001
+MAX_TILT: Final = 180.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class FoundBox:
     def corners(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether one of its sides is shorter than `LEAST_SIDE`."""
+        return min(self.right - self.left, self.bottom - self.top) < LEAST_SIDE
 
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
         """x, y, width and height in pixels of an image of the page, at least 1 pixel wide and high."""
@@ -56,17 +65,21 @@ class Finding:
         return max((box.score for box in self.boxes if box.kind in GRAPHIC_KINDS), default=0.0)
 
     def as_json(self) -> dict[str, Any]:
-        """The finding as plain values, boxes as [left, top, right, bottom] in shares of the page."""
+        """The finding as plain values, boxes as [left, top, right, bottom] in shares of the page.
+
+        Numbers are not rounded: the rounded edges of a thin box may be the same, and such a box is refused
+        when it is read.
+        """
         return {
             "kind": self.kind,
-            "probability": round(self.probability, 4),
+            "probability": self.probability,
             "origin": self.origin,
             "boxes": [
                 {
                     "kind": box.kind,
-                    "box": [round(value, 5) for value in box.corners],
-                    "score": round(box.score, 4),
-                    "tilt": round(box.tilt, 2),
+                    "box": list(box.corners),
+                    "score": box.score,
+                    "tilt": box.tilt,
                 }
                 for box in self.boxes
             ],
@@ -77,24 +90,37 @@ def finding_from_json(value: dict[str, Any]) -> Finding:
     """Read what `as_json` gave.
 
     Raises:
-        ValueError: a kind is not known, or a box does not lie on the page.
+        ValueError: a kind is not known, a box does not lie on the page, or a number is out of its range.
+        KeyError, TypeError: a value is missing, or of another type.
     """
-    if value["kind"] not in PAGE_KINDS:
-        raise ValueError(f"'{value['kind']}' is no kind of page; known are {', '.join(PAGE_KINDS)}")
+    kind = _known(value["kind"], PAGE_KINDS, "kind of page")
+    origin = _known(value.get("origin", "model"), ORIGINS, "origin of a finding")
     boxes = tuple(_box(one) for one in value.get("boxes", ()))
-    return Finding(
-        cast(PageKind, value["kind"]),
-        float(value.get("probability", 1.0)),
-        boxes,
-        value.get("origin", "model"),
-    )
+    probability = _number(value.get("probability", 1.0), "probability", 0.0, 1.0)
+    return Finding(cast(PageKind, kind), probability, boxes, cast(Origin, origin))
 
 
 def _box(one: dict[str, Any]) -> FoundBox:
-    if one["kind"] not in BOX_KINDS:
-        raise ValueError(f"'{one['kind']}' is no kind of box; known are {', '.join(BOX_KINDS)}")
-    left, top, right, bottom = (float(value) for value in one["box"])
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise ValueError(f"the box {one['box']} does not lie on the page")
-    score, tilt = float(one.get("score", 1.0)), float(one.get("tilt", 0.0))
-    return FoundBox(cast(BoxKind, one["kind"]), left, top, right, bottom, score, tilt)
+    kind = _known(one["kind"], BOX_KINDS, "kind of box")
+    left, top, right, bottom = (
+        _number(value, "edge of a box in shares of the page", 0.0, 1.0) for value in one["box"]
+    )
+    if not (left < right and top < bottom):
+        raise ValueError(f"the box {[left, top, right, bottom]} is empty: it is left, top, right, bottom")
+    score = _number(one.get("score", 1.0), "score", 0.0, 1.0)
+    tilt = _number(one.get("tilt", 0.0), "tilt", -MAX_TILT, MAX_TILT)
+    return FoundBox(cast(BoxKind, kind), left, top, right, bottom, score, tilt)
+
+
+def _known(value: object, names: tuple[str, ...], what: str) -> str:
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"'{str(value)[:100]}' is no {what}; known are {', '.join(names)}")
+    return value
+
+
+def _number(value: object, what: str, least: float, most: float) -> float:
+    """A number within its range. JSON may have integers that are too large for a float, and Python's reader
+    takes NaN."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError(f"the {what} is a number from {least:g} to {most:g}, not {str(value)[:100]}")
+    return float(value)
