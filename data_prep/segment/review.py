@@ -2,7 +2,8 @@
 
 It is self-contained and loads nothing from a server. A page whose rights do not allow display is drawn as an
 empty sheet. The script in it only edits: it changes kinds, removes and draws boxes, and downloads
-corrections.jsonl.
+corrections.jsonl. The download also has the corrections that the pages were found with, whether the sheet
+shows these pages or not: so it replaces the file of an earlier review.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from markupsafe import Markup
 from data_prep.images.store import Wanted, store_image
 from data_prep.segment.parts import PageResult
 from iconoclip.files import atomic_write
-from iconoclip.page_layout.findings import Finding
+from iconoclip.page_layout.corrections import as_correction
+from iconoclip.page_layout.findings import Finding, FoundBox
 from iconoclip.page_layout.kinds import BOX_KINDS, PAGE_KINDS
 from iconoclip.pictures import ImageRefused
 from iconoclip.shardset import ShardSet
@@ -35,7 +37,7 @@ _PLACE: Final = ["key", "shard", "image_offset", "image_size", "record_offset", 
 class Shown:
     """One page of the sheet; `image` is a data address, or None where the rights do not allow display.
 
-    `captions` are those of its pictures, by the number of the box.
+    `boxes` are those of the finding that are not too thin for a correction, each with its caption.
     """
 
     key: str
@@ -45,7 +47,7 @@ class Shown:
     height: int
     finding: Finding
     doubt: float
-    captions: dict[int, str]
+    boxes: list[tuple[FoundBox, str | None]]
 
 
 def doubt_of(finding: Finding) -> float:
@@ -68,16 +70,19 @@ class ReviewSheet:
         self._kept: list[_Kept] = []
         self._kinds: Counter[str] = Counter()
         self._boxes: Counter[str] = Counter()
+        self._corrected: list[dict[str, Any]] = []
         self._num_refused = self._num_seen = 0
 
     def add(self, result: PageResult) -> None:
-        """Keep a page if it is among the most doubtful so far."""
+        """Keep a page if it is among the most doubtful so far, and its boxes if a curator corrected them."""
         self._num_seen += 1
         if result.finding is None:
             self._num_refused += 1
             return
         self._kinds[result.finding.kind] += 1
         self._boxes.update(box.kind for box in result.finding.boxes)
+        if result.finding.origin == "correction":
+            self._corrected.append(as_correction(result.key, result.finding))
         captions = {
             number: one.text
             for number, record, _ in result.regions
@@ -108,6 +113,7 @@ class ReviewSheet:
             boxes=self._boxes.most_common(),
             page_kinds=PAGE_KINDS,
             box_kinds=BOX_KINDS,
+            corrected=self._corrected,
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -133,7 +139,12 @@ def _shown(ranked: list[_Kept], pages: ShardSet) -> Iterator[Shown]:
         row = places.get(result.key)
         if row is not None and result.finding is not None:
             image, title = _image(row, pages)
-            yield Shown(result.key, title, image, *result.size, result.finding, doubt, captions)
+            boxes = [
+                (box, captions.get(number))
+                for number, box in enumerate(result.finding.boxes)
+                if not box.is_thin
+            ]
+            yield Shown(result.key, title, image, *result.size, result.finding, doubt, boxes)
 
 
 def _image(row: dict[str, Any], pages: ShardSet) -> tuple[str | None, str]:

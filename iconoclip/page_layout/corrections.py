@@ -23,7 +23,7 @@ from iconoclip.record import KEY_PATTERN
 
 MAX_BYTES: Final = 500_000_000
 _SHAPE: Final = (
-    'a line is {"key": ..., "kind": ..., "boxes": [{"kind": ..., "box": [left, top, right, bottom], "tilt": 0}]}'
+    'a line is {"key": ..., "kind": ..., "boxes": [{"kind": ..., "box": [left, top, right, bottom]}]}'
 )
 
 

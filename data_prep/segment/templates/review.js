@@ -1,5 +1,6 @@
 "use strict";
-// Edits the kinds and boxes of pages, and downloads the changed pages as corrections.jsonl.
+// Edits the kinds and boxes of pages, and downloads corrections.jsonl: the pages that are changed here, and those that
+// were corrected before, as they were.
 const SVG = "http://www.w3.org/2000/svg";
 const bar = document.getElementById("bar");
 const draw = document.getElementById("draw");
@@ -57,6 +58,13 @@ function place(rect, [left, top, right, bottom]) {
   rect.setAttribute("height", bottom - top);
 }
 
+function correctedBox(rect) {
+  const box = { kind: rect.getAttribute("class"), box: rect.dataset.box.split(" ").map(Number) };
+  // A box that was drawn here has none.
+  const tilt = Number(rect.dataset.tilt || 0);
+  return tilt ? { ...box, tilt } : box;
+}
+
 function pointOn(svg, event) {
   const area = svg.getBoundingClientRect();
   const clamp = (share) => Math.min(1, Math.max(0, share));
@@ -96,12 +104,14 @@ draw.addEventListener("click", () => {
 });
 
 document.getElementById("download").addEventListener("click", () => {
-  const lines = [...document.querySelectorAll(".sheet > .changed")].map((page) => {
-    const boxes = [...page.querySelectorAll("rect")]
-      .filter((rect) => rect.getAttribute("class"))
-      .map((rect) => ({ kind: rect.getAttribute("class"), box: rect.dataset.box.split(" ").map(Number) }));
-    return JSON.stringify({ key: page.dataset.key, kind: page.dataset.kind, boxes });
-  });
+  const before = JSON.parse(document.getElementById("corrected").textContent);
+  const corrections = new Map(before.map((one) => [one.key, one]));
+  for (const page of document.querySelectorAll(".sheet > .changed")) {
+    const { key, kind } = page.dataset;
+    const boxes = [...page.querySelectorAll("rect")].filter((rect) => rect.getAttribute("class")).map(correctedBox);
+    corrections.set(key, { key, kind, boxes });
+  }
+  const lines = [...corrections.values()].map((one) => JSON.stringify(one));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([lines.map((line) => `${line}\n`).join("")], { type: "application/jsonl" }));
   link.download = "corrections.jsonl";
