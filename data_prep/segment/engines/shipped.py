@@ -7,10 +7,9 @@ its metadata: one file is the whole model.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -18,12 +17,12 @@ import onnxruntime
 from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.inputs import INPUT_SIDE, grey, is_bare, model_input, page_pixels
+from iconoclip.page_layout.inputs import CELL, grey, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from iconoclip.page_layout.model_file import OtherVersion, reading_in
 from iconoclip.page_layout.reading import READING_VERSION, Reading
 from iconoclip.page_layout.regions import Answer
 
-METADATA_NAME: Final = "iconoclip"
 MAX_MODEL_BYTES: Final = 100_000_000
 
 
@@ -45,8 +44,7 @@ class ShippedEngine:
                 "no such page model", where=path, remedy="`iconoclip segment --train` writes one"
             )
         model = path.read_bytes() if path.stat().st_size <= MAX_MODEL_BYTES else b""
-        self._session, metadata = _opened(model, path)
-        self._reading = Reading.from_json(metadata)
+        self._session, self._reading = _opened(model, path)
         if least_score is not None:
             self._reading = replace(self._reading, least_score=least_score)
         self.name = f"pages-{hashlib.sha256(model).hexdigest()[:8]}"
@@ -67,7 +65,7 @@ class ShippedEngine:
         return self._reading.read(answer, (width, height), decoded.place, grey(decoded.pixels_HWC))
 
 
-def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
+def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, Reading]:
     options = onnxruntime.SessionOptions()
     # The threads that decode pages each run the model on their own page.
     options.intra_op_num_threads = 1
@@ -75,15 +73,12 @@ def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dic
     options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_NAME])
-        expected = (list(CLASSES), list(PAGE_KINDS), INPUT_SIDE)
-        if (metadata["classes"], metadata["page_kinds"], metadata["input_side"]) != expected:
-            raise DamagedData(
-                "the page model is of another version", where=path, remedy="train it with this version"
-            )
-        session.run(None, {"pages": np.zeros((1, 3, 64, 80), np.float32)})
-    except DamagedData:
-        raise
+        reading = reading_in(session.get_modelmeta().custom_metadata_map)
+        _try(session, reading)
+    except OtherVersion as error:
+        raise DamagedData(
+            f"the page model is of another version: {error}", where=path, remedy="train it with this version"
+        ) from error
     except Exception as error:
         # onnxruntime raises classes of its own that share no base class but this.
         raise DamagedData(
@@ -91,4 +86,20 @@ def _opened(model: bytes, path: Path) -> tuple[onnxruntime.InferenceSession, dic
             where=path,
             remedy="give a file that `iconoclip segment --train` wrote",
         ) from error
-    return session, metadata
+    return session, reading
+
+
+def _try(session: onnxruntime.InferenceSession, reading: Reading) -> None:
+    """Read a small bare page.
+
+    Raises:
+        ValueError: the model or its reading gives other things than a page model, or no numbers.
+    """
+    answers = session.run(None, {"pages": np.zeros((1, 3, 64, 80), np.float32)})
+    shapes = [answer.shape for answer in answers]
+    rows, columns = 64 // CELL, 80 // CELL
+    if shapes != [(1, len(CLASSES), rows, columns), (1, 4, rows, columns), (1, len(PAGE_KINDS))]:
+        raise ValueError(f"it gives arrays of the shapes {shapes}")
+    finding = reading.read(Answer(*(answer[0] for answer in answers)), (80, 64))
+    if not all(np.isfinite(answer).all() for answer in answers) or not np.isfinite(finding.probability):
+        raise ValueError("what it gives for a bare page are no numbers")
