@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     DetrConfig,
     DetrForObjectDetection,
@@ -133,6 +134,52 @@ def test_labels_of_pictures_become_boxes(detector):
 )
 def test_labels_of_known_models(labels, kinds):
     assert label_kinds(labels) == kinds
+
+
+def changed(detector: Path, folder: Path, **config: Any) -> Path:
+    """A copy of the detector with other values in its config."""
+    for path in detector.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    values = json.loads((detector / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, **config}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({"hidden_size": 32}, "weights are not those of the config: .* has another shape, and .* more"),
+        ({"hidden_size": "wide"}, "not an object-detection model"),
+        ({"num_attention_heads": 0}, "not an object-detection model"),
+        ({"id2label": [1, 2]}, "not an object-detection model"),
+    ],
+)
+def test_a_config_of_another_model_is_refused(detector, tmp_path, config, complaint):
+    folder = changed(detector, tmp_path, **config)
+    with pytest.raises(BadInput, match=complaint) as refused:
+        engine_called("hugging_face", str(folder), None)
+    assert refused.value.where == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model.safetensors", b""), ("model.safetensors", b"{}" * 300), ("config.json", b"[" * 200_000)],
+)
+def test_a_damaged_detector_is_refused(detector, tmp_path, name, content):
+    folder = changed(detector, tmp_path)
+    (folder / name).write_bytes(content)
+    with pytest.raises(BadInput, match="not an object-detection model"):
+        engine_called("hugging_face", str(folder), None)
+
+
+def test_a_detector_without_some_of_its_weights_is_refused(detector, tmp_path):
+    folder = changed(detector, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    name = "class_labels_classifier.layers.0.bias"
+    del weights[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BadInput, match=f"weights are not those of the config: '{name}' is missing"):
+        engine_called("hugging_face", str(folder), None)
 
 
 def test_what_is_no_detector_is_refused(detector, tmp_path):

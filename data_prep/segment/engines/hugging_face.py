@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,8 +66,9 @@ class HuggingFaceEngine:
         least_score: boxes with a lower score are left out; None takes 0.5.
 
     Raises:
-        MissingRequirement: no such model.
-        BadInput: it is no object detector, or none of its labels names a picture.
+        MissingRequirement: no such model, or a package that it needs is not there.
+        BadInput: it is no object detector, its weights are not those of its config, or none of its labels
+            names a picture.
     """
 
     def __init__(self, model: str, least_score: float | None = None) -> None:
@@ -150,13 +151,18 @@ def _loaded(model: str) -> tuple[Any, Any]:
         raise MissingRequirement(
             f"the package '{error.name}' is not installed", remedy="pip install transformers torch"
         ) from error
-    # The verb has a progress bar of its own.
+    # The verb has a progress bar of its own; weights that do not fit are refused below, in fewer words.
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)
         # Pickled weights can run code: only safetensors are read.
-        network = AutoModelForObjectDetection.from_pretrained(
-            model, use_safetensors=True, trust_remote_code=False
+        network, loaded = AutoModelForObjectDetection.from_pretrained(
+            model,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
     except OSError as error:
         raise MissingRequirement(
@@ -165,13 +171,42 @@ def _loaded(model: str) -> tuple[Any, Any]:
             remedy="give a folder with config.json, preprocessor_config.json and model.safetensors, or the id"
             " of a model on the hub (which needs a network)",
         ) from error
-    except (ValueError, KeyError, json.JSONDecodeError) as error:
+    except ImportError as error:
+        raise MissingRequirement(
+            f"this detector needs another package: {' '.join(str(error).split())[:200]}",
+            where=model,
+            remedy="install the package",
+        ) from error
+    except Exception as error:
+        # Configs are read by dozens of classes, weights by another library; each has errors of its own.
+        said = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(
-            f"not an object-detection model: {str(error).splitlines()[0][:200]}",
+            f"not an object-detection model: {said[:200]}",
             where=model,
             remedy="give a model such as RT-DETR, DETR or YOLOS",
         ) from error
+    _refuse_random_weights(model, network, loaded)
     return processor, network.eval()
+
+
+def _refuse_random_weights(model: str, network: Any, loaded: Mapping[str, Any]) -> None:
+    """Refuse a network of which some weights were not in the files, or had other shapes: transformers fills
+    these at random.
+
+    Raises:
+        BadInput: there are such weights; the message names one.
+    """
+    own = {name for name, _ in network.named_parameters()}
+    other = sorted(entry[0] for entry in loaded["mismatched_keys"])
+    missing = sorted(own.intersection(loaded["missing_keys"]))
+    if other or missing:
+        what = f"'{other[0]}' has another shape" if other else f"'{missing[0]}' is missing"
+        num = len(other) + len(missing)
+        raise BadInput(
+            f"the weights are not those of the config: {what}" + (f", and {num - 1} more" if num > 1 else ""),
+            where=model,
+            remedy="give config.json and model.safetensors of one object-detection model",
+        )
 
 
 def _digest(model: str, network: Any, least: float) -> str:
