@@ -18,6 +18,8 @@ from iconoclip import pictures
 
 # That of many data sets. Lines are 30 pixels high then, and what fills the ends of lines 10 to 20.
 INPUT_SIDE: Final = 1100
+# A page of this many pixels needs about 1.2 GB to decode where the format knows no reduced scale.
+MAX_PIXELS: Final = 400_000_000
 # One cell of the model's maps covers this many pixels of its input, whose sides are multiples of STEP.
 CELL, STEP = 4, 8
 # Smaller pages are enlarged to the scale that the model knows, but by no more than this.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from iconoclip.page_layout.components import BoolMap, Component, components
 from iconoclip.page_layout.kinds import CLASSES, GRAPHIC_KINDS, PAGE_KINDS, TEXT
+from iconoclip.page_layout.measure import Corners
 
 Maps = npt.NDArray[np.float32]
 _GRAPHIC: Final = [number for number, name in enumerate(CLASSES) if name in GRAPHIC_KINDS]
@@ -52,8 +53,6 @@ FEATURES: Final = (
     "page has pictures",
     *(f"share of {name}" for name in CLASSES),
 )  # fmt: skip
-
-Corners = tuple[float, float, float, float]
 
 
 class Answer(NamedTuple):

@@ -13,10 +13,9 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.page_layout.inputs import INPUT_SIDE
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
+from iconoclip.page_layout.model_file import METADATA_NAME
 from iconoclip.page_layout.reading import Reading
 from training.pages.network import PageNet, fused
-
-METADATA_NAME = "iconoclip"
 
 
 def onnx_package() -> Any:

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iconoclip.page_layout.inputs import MAX_PIXELS as MAX_PIXELS
 from iconoclip.page_layout.inputs import page_pixels
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PICTURE_KINDS, TEXT
 from training.pages.truth import Page
 
 # Pages are decoded a little larger than the model's input, so that a sample may be a part of one.
 STORED_SIDE: Final = 1280
-MAX_PIXELS: Final = 400_000_000
 # Of four megabytes each, so that the pictures of a sheet are not decoded twice.
 NUM_DECODED: Final = 64
 # Where nobody has looked; and where there is no thing, but nobody has said what is text and what is paper.

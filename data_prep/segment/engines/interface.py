@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from iconoclip.page_layout.findings import Finding
 
-# A page of this many pixels needs about 1.2 GB to decode where the format knows no reduced scale.
-MAX_PIXELS = 400_000_000
+# Part of the interface: no engine decodes larger pages.
+from iconoclip.page_layout.inputs import MAX_PIXELS as MAX_PIXELS
+
 SHIPPED_MODEL: Final = Path(__file__).with_name("pages.onnx")
 
 
