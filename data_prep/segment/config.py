@@ -120,7 +120,9 @@ class SegmentConfig(Config):
     created_at: str | None = Field(
         None, description="time to write (ISO 8601, UTC); default: SOURCE_DATE_EPOCH, else now"
     )
-    dry_run: bool = Field(False, description="print how much would be read, and stop")
+    dry_run: bool = Field(
+        False, description="print how much would be read, or what would be trained, and stop"
+    )
     train: list[Path] = Field(
         [],
         description=(

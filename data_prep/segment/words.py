@@ -160,7 +160,8 @@ def _box(kind: BoxKind, box: FloatBox, size: tuple[int, int]) -> FoundBox | None
     x, y, width, height = box
     left, right = (min(max(value / size[0], 0.0), 1.0) for value in (x, x + width))
     top, bottom = (min(max(value / size[1], 0.0), 1.0) for value in (y, y + height))
-    return FoundBox(kind, left, top, right, bottom, 1.0) if left < right and top < bottom else None
+    found = FoundBox(kind, left, top, right, bottom, 1.0)
+    return None if found.is_thin else found
 
 
 def _is_same(box: FoundBox, other: FoundBox) -> bool:

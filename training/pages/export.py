@@ -13,7 +13,7 @@ from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import atomic_write
 from iconoclip.page_layout.inputs import INPUT_SIDE
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
-from iconoclip.page_layout.model_file import METADATA_NAME
+from iconoclip.page_layout.model_file import METADATA_NAME, reading_in
 from iconoclip.page_layout.reading import Reading
 from training.pages.network import PageNet, fused
 
@@ -94,7 +94,7 @@ def read_model(path: Path) -> tuple[PageNet, Reading]:
     try:
         model = onnx.load(path)
         properties = {entry.key: entry.value for entry in model.metadata_props}
-        reading = Reading.from_json(json.loads(properties[METADATA_NAME]))
+        reading = reading_in(properties)
         network = fused(PageNet())
         to_array = onnx.numpy_helper.to_array
         weights = {one.name: torch.from_numpy(to_array(one).copy()) for one in model.graph.initializer}

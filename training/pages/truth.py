@@ -157,7 +157,7 @@ def is_corrections(path: Path) -> bool:
         first = next((line for line in lines if line.strip()), "")
     try:
         row = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and "key" in row and "file" not in row
 

@@ -139,6 +139,8 @@ def test_what_ocr_marks_twice_and_specks_and_rules_are_no_pictures():
         Zone("illustration", (500, 900, 4, 5)),
         Zone("illustration", (50, 950, 500, 2)),
         Zone("initial", (60, 400, 12, 12)),
+        Zone("ornament", (60, 600, 0.01, 80)),
+        Zone("ornament", (60, 700, 300, -4)),
     ]
     found = with_institution(Finding("text", 0.9), PageText("ALTO", tuple(zones)), (600, 1000))
     assert [(box.kind, box.pixels(600, 1000)) for box in found.boxes] == [
