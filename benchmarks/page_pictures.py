@@ -27,8 +27,9 @@ from PIL import ImageDraw
 from data_prep.candidate import Refusal
 from data_prep.page_text.hocr import read_hocr
 from data_prep.segment.engines.choose import engine_called
-from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine
+from data_prep.segment.engines.interface import PageEngine
 from iconoclip.page_layout.findings import Finding, FoundBox
+from iconoclip.page_layout.inputs import MAX_PIXELS
 from iconoclip.page_layout.kinds import BOX_KINDS, GRAPHIC_KINDS
 from iconoclip.page_layout.measure import box_score
 from iconoclip.page_layout.table import Measured, as_markdown, kinds_as_markdown, rows_of

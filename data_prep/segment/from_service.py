@@ -32,8 +32,8 @@ from data_prep.ledger.rounds import retry_not_known
 from data_prep.ledger.selected import Selected, replace_selection
 from data_prep.network.addresses import host_of
 from data_prep.segment.config import SegmentConfig
-from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import TryAgainLater
+from iconoclip.page_layout.inputs import MAX_PIXELS
 from iconoclip.record import Caption, Image, Record, Region, sample_key
 
 NO_SERVICE: Final = "the record of the page names no image service"

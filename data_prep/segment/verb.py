@@ -28,7 +28,7 @@ from data_prep.images.crops import Cutting, cut_pictures
 from data_prep.images.store import Wanted
 from data_prep.segment.config import SegmentConfig
 from data_prep.segment.engines.choose import engine_called
-from data_prep.segment.engines.interface import MAX_PIXELS, PageEngine
+from data_prep.segment.engines.interface import PageEngine
 from data_prep.segment.outputs import (
     PAGES_NAME,
     PARTS,
@@ -48,6 +48,7 @@ from iconoclip.files import write_json
 from iconoclip.machine import num_cores
 from iconoclip.page_layout.corrections import digest_of, read_corrections
 from iconoclip.page_layout.findings import Finding
+from iconoclip.page_layout.inputs import MAX_PIXELS
 from iconoclip.pictures import ImageRefused
 from iconoclip.progress import Meter, progress
 from iconoclip.record import Record

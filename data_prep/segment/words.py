@@ -20,10 +20,10 @@ from data_prep.page_text.folder import TextFolder
 from data_prep.page_text.ocr import VERSION
 from data_prep.page_text.ocr_captions import read_captions
 from data_prep.page_text.zones import FloatBox, PageText
-from data_prep.segment.engines.interface import MAX_PIXELS
 from data_prep.segment.regions import full_size
 from iconoclip import pictures
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
+from iconoclip.page_layout.inputs import MAX_PIXELS
 from iconoclip.page_layout.kinds import BOX_KINDS, PICTURE_KINDS, BoxKind, PageKind
 from iconoclip.page_layout.measure import overlap
 from iconoclip.pictures import ImageRefused

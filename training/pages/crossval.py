@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 import torch
 
-from iconoclip.page_layout.inputs import grey, model_input, page_pixels
+from iconoclip.page_layout.inputs import MAX_PIXELS, grey, model_input, page_pixels
 from iconoclip.page_layout.regions import Answer
 from iconoclip.page_layout.table import Measured
 from training.pages.calibrate import HeldOut, fitted
 from training.pages.network import PageNet
-from training.pages.stored import MAX_PIXELS, Stored
+from training.pages.stored import Stored
 from training.pages.truth import Page
 
 # The reading is fitted so many times, each time without a share of the documents that were held out.

@@ -17,11 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from iconoclip.page_layout.inputs import model_input, page_pixels
+from iconoclip.page_layout.inputs import MAX_PIXELS, model_input, page_pixels
 from iconoclip.page_layout.kinds import PAGE_KINDS
 from iconoclip.progress import progress
 from training.pages.network import PageNet
-from training.pages.stored import MAX_PIXELS
 from training.pages.truth import Page
 
 NUM_ROUNDS, BATCH, RATE = 200, 256, 3e-3

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iconoclip.page_layout.inputs import MAX_PIXELS as MAX_PIXELS
-from iconoclip.page_layout.inputs import page_pixels
+from iconoclip.page_layout.inputs import MAX_PIXELS, page_pixels
 from iconoclip.page_layout.kinds import CLASS_OF_KIND, OTHER, PICTURE_KINDS, TEXT
 from training.pages.truth import Page
 

@@ -12,10 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.page_layout.components import components
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
-from iconoclip.page_layout.inputs import page_pixels
+from iconoclip.page_layout.inputs import MAX_PIXELS, page_pixels
 
 GreyMap = npt.NDArray[np.float32]
 # Shares of the longer side: the surroundings in which ink is counted, and the smallest picture.

@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip import pictures
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.files import sha256_of
 from iconoclip.page_layout.findings import MAX_BOXES, Finding, FoundBox
+from iconoclip.page_layout.inputs import MAX_PIXELS
 from iconoclip.page_layout.kinds import PICTURE_KINDS, BoxKind
 
 LEAST: Final = 0.5

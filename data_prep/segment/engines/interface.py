@@ -7,9 +7,6 @@ from typing import Final, Protocol
 
 from iconoclip.page_layout.findings import Finding
 
-# Part of the interface: no engine decodes larger pages.
-from iconoclip.page_layout.inputs import MAX_PIXELS as MAX_PIXELS
-
 SHIPPED_MODEL: Final = Path(__file__).with_name("pages.onnx")
 
 

@@ -14,10 +14,9 @@ from typing import Final
 import numpy as np
 import onnxruntime
 
-from data_prep.segment.engines.interface import MAX_PIXELS
 from iconoclip.errors import DamagedData, MissingRequirement
 from iconoclip.page_layout.findings import Finding
-from iconoclip.page_layout.inputs import CELL, grey, is_bare, model_input, page_pixels
+from iconoclip.page_layout.inputs import CELL, MAX_PIXELS, grey, is_bare, model_input, page_pixels
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.model_file import OtherVersion, reading_in
 from iconoclip.page_layout.reading import READING_VERSION, Reading
