@@ -102,18 +102,20 @@ class Outputs:
         done.setdefault("crop_from", "page")
         return there.parents == self.parents and {key: done.get(key) for key in summary} == summary
 
-    def clear(self) -> bool:
-        """Remove the set, its shards, and what says that it is finished. Returns whether there was a set."""
+    def are_finished(self) -> bool:
+        """Whether the folder holds a whole set, of this run or of another."""
+        return bool(read_summary(self.folder)) and (self.folder / MANIFEST_NAME).exists()
+
+    def clear(self) -> None:
+        """Remove the set, its shards, and what says that it is finished."""
         names = self._names()
         # Written first: whenever a process is killed, the next one knows which shards are to go.
         write_json(self.folder / PARTS / NAMES_NAME, sorted(names))
-        was_there = (self.folder / MANIFEST_NAME).exists()
         unseal(self.folder)
         (self.folder / SEGMENT_NAME).unlink(missing_ok=True)
         for path in self.folder.iterdir():
             if path.name == RECORDS_NAME or _is_shard(path.name, names):
                 path.unlink()
-        return was_there
 
     def _names(self) -> set[str]:
         before = _json(self.folder / PARTS / NAMES_NAME)

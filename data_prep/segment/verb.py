@@ -255,7 +255,14 @@ class Work:
     def _assemble(self, results: Callable[[], Iterable[PageResult]], crops: Crops | None = None) -> int:
         config, out = self.config, self.config.out
         outputs, sheet = self.outputs, ReviewSheet(config.report_pages)
-        was_there = outputs.clear()
+        if outputs.are_finished() and not (self.tombstones or any(one.regions for one in self._results())):
+            raise BadInput(
+                f"no picture was found on {sum(map(len, self.keys.values()))} pages",
+                where=out,
+                remedy="the set of an earlier run stays as it was; a lower --least_score or other --kinds"
+                " find more; with another --out, a sheet shows the pages",
+            )
+        outputs.clear()
         refused: list[dict[str, str]] = []
         unused: list[dict[str, str]] = self.words.problems()
         num_pages = num_pictures = 0
@@ -271,7 +278,7 @@ class Work:
                 sheet.add(result)
         sheet.write(out / REVIEW_NAME, self.pages, self.engine.name)
         if not num_pictures:
-            raise self._no_picture(num_pages, len(refused), was_there)
+            raise self._no_picture(num_pages, len(refused))
         samples = ((record, image) for result in results() for _, record, image in result.regions)
         outputs.write_set(samples, self.tombstones, max_shard_bytes=config.storage.max_shard_bytes)
         summary = {**self.summary(), "num_pages": num_pages, "num_pictures": num_pictures}
@@ -309,7 +316,7 @@ class Work:
             )
         return 0
 
-    def _no_picture(self, num_pages: int, num_refused: int, was_there: bool) -> BadInput:
+    def _no_picture(self, num_pages: int, num_refused: int) -> BadInput:
         """Write the set without pictures that withdrawals left, and say what is in the folder now."""
         what = f"no picture was found on {num_pages} pages"
         remedy = "the sheet shows the pages; a lower --least_score or other --kinds find more"
@@ -317,8 +324,6 @@ class Work:
             self.outputs.write_empty_set(self.tombstones)
             what += f"; {len(self.tombstones)} pictures are withdrawn"
             remedy += "; the set is empty now, and names the withdrawn pictures, so that indexes drop them"
-        elif was_there:
-            remedy += "; the set of an earlier run was removed: the command of that run writes it again"
         if num_refused:
             what += f", {num_refused} refused"
         return BadInput(what, where=self.config.out / REVIEW_NAME, remedy=remedy)

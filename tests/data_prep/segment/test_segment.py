@@ -395,17 +395,34 @@ def test_lists_that_withdraw_pages_withdraw_their_pictures(pages_set, tmp_path, 
     check(2, 2)
 
 
-def test_a_run_without_pictures_leaves_nothing_that_counts_as_finished(pages_set, tmp_path, capsys):
+def test_a_run_without_pictures_leaves_the_set_of_an_earlier_one(pages_set, tmp_path, capsys):
     pages = pages_set([page(PICTURE), page()])
     out = tmp_path / "out"
     assert command(pages, out) == 0
     before = files_of(out)
     capsys.readouterr()
     assert command(pages, out, "--least_score", "0.999") == 2
-    assert "the set of an earlier run was removed" in capsys.readouterr().err
-    assert sorted(files_of(out)) == ["pages.parquet", "report.html"]
+    said = capsys.readouterr().err
+    assert "no picture was found on 2 pages" in said
+    assert "the set of an earlier run stays as it was" in said
+    assert files_of(out) == before
     assert command(pages, out) == 0
     assert files_of(out) == before
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+def test_a_run_without_pictures_leaves_nothing_that_counts_as_finished(pages_set, tmp_path, is_cut_short):
+    pages = pages_set([page(PICTURE), page()])
+    assert command(pages, tmp_path / "right") == 0
+    out = tmp_path / "out"
+    if is_cut_short:
+        # As a kill leaves it: the set without segment.json.
+        shutil.copytree(tmp_path / "right", out)
+        (out / "segment.json").unlink()
+    assert command(pages, out, "--least_score", "0.999") == 2
+    assert sorted(files_of(out)) == ["pages.parquet", "report.html"]
+    assert command(pages, out) == 0
+    assert files_of(out) == files_of(tmp_path / "right")
 
 
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
