@@ -255,13 +255,7 @@ class Work:
     def _assemble(self, results: Callable[[], Iterable[PageResult]], crops: Crops | None = None) -> int:
         config, out = self.config, self.config.out
         outputs, sheet = self.outputs, ReviewSheet(config.report_pages)
-        if outputs.are_finished() and not (self.tombstones or any(one.regions for one in self._results())):
-            raise BadInput(
-                f"no picture was found on {sum(map(len, self.keys.values()))} pages",
-                where=out,
-                remedy="the set of an earlier run stays as it was; a lower --least_score or other --kinds"
-                " find more; with another --out, a sheet shows the pages",
-            )
+        self._keep_an_earlier_set()
         outputs.clear()
         refused: list[dict[str, str]] = []
         unused: list[dict[str, str]] = self.words.problems()
@@ -291,6 +285,24 @@ class Work:
         said = {} if crops is None else {"service": crops.as_json()}
         write_json(out / SEGMENT_NAME, {**summary, **listed, **said})
         print(f"{num_pictures} pictures of {num_pages} pages in {out}", file=sys.stderr)
+        self._tell(refused, unused, crops)
+        return 0
+
+    def _keep_an_earlier_set(self) -> None:
+        """Refuse to replace the whole set of an earlier run by nothing; what is withdrawn must go, though."""
+        if self.outputs.are_finished() and not (
+            self.tombstones or any(result.regions for result in self._results())
+        ):
+            raise BadInput(
+                f"no picture was found on {sum(map(len, self.keys.values()))} pages",
+                where=self.config.out,
+                remedy="the set of an earlier run stays as it was; a lower --least_score or other --kinds"
+                " find more; with another --out, a sheet shows the pages",
+            )
+
+    def _tell(self, refused: list[dict[str, str]], unused: list[dict[str, str]], crops: Crops | None) -> None:
+        """Say what could not be used, after everything is written."""
+        out = self.config.out
         print(f"review sheet: {out / REVIEW_NAME}", file=sys.stderr)
         if unknown := set(self.corrections).difference(*self.keys.values()):
             print(
@@ -314,7 +326,6 @@ class Work:
                 remedy="the rest is done"
                 + (", and what services refused was cut from the stored pages" if crops else ""),
             )
-        return 0
 
     def _no_picture(self, num_pages: int, num_refused: int) -> BadInput:
         """Write the set without pictures that withdrawals left, and say what is in the folder now."""
