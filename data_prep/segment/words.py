@@ -33,6 +33,8 @@ from iconoclip.record import Caption, Record, Region
 SAME: Final = 0.3
 # Or that lies in it by this share of its own area.
 INSIDE: Final = 0.7
+# Raised whenever the same texts would give other boxes or captions: the pages are then read again.
+WORDS_VERSION: Final = 2
 # Two boxes of the institution that overlap by this much are one picture.
 TWICE: Final = 0.8
 # Sides of the smallest picture, in shares of the longer side of the page.
@@ -178,4 +180,4 @@ def _digest(folder: Path | None, ocr: bool) -> str:
     """Of the names, sizes and times of the documents, and of how captions are read."""
     files = [] if folder is None else sorted(path for path in folder.rglob("*") if path.is_file())
     listed = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr((listed, ocr and VERSION)).encode()).hexdigest()
+    return hashlib.sha256(repr((listed, ocr and VERSION, WORDS_VERSION)).encode()).hexdigest()
