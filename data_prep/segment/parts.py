@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -97,11 +97,37 @@ def read_part(path: Path) -> Iterator[PageResult]:
             for batch in file.iter_batches(32):
                 yield from map(_result, batch.to_pylist())
     except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        raise DamagedData(
-            f"not the result of a shard: {str(error)[:200]}",
-            where=path,
-            remedy="remove the file and run the same command again",
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def has_pages(path: Path, keys: Collection[str]) -> bool:
+    """Whether a part is there and has these pages. Pages that were withdrawn when it was read last are not in
+    it; their source may offer them again.
+
+    Raises:
+        DamagedData: the file is no part.
+    """
+    if not path.is_file():
+        return False
+    try:
+        return set(keys) <= set(_keys(path))
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _keys(path: Path) -> list[str]:
+    # Not pq.read_table, which imports Arrow's datasets.
+    with pq.ParquetFile(path) as file:
+        keys: list[str] = file.read(columns=["key"])["key"].to_pylist()
+    return keys
+
+
+def _damaged(path: Path, error: Exception) -> DamagedData:
+    return DamagedData(
+        f"not the result of a shard: {str(error)[:200]}",
+        where=path,
+        remedy="remove the file and run the same command again",
+    )
 
 
 def _result(row: dict[str, object]) -> PageResult:

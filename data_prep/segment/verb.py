@@ -38,7 +38,7 @@ from data_prep.segment.outputs import (
     refuse_foreign_set,
 )
 from data_prep.segment.pages_table import PagesTable
-from data_prep.segment.parts import PageResult, read_part, write_part
+from data_prep.segment.parts import PageResult, has_pages, read_part, write_part
 from data_prep.segment.regions import region_record
 from data_prep.segment.review import ReviewSheet
 from data_prep.segment.withdrawals import digest_of_withdrawn, withdraw_at_once, withdrawn_pictures
@@ -195,10 +195,10 @@ class Work:
         return self.config.out / PARTS / f"{shard.sha256[:32]}-{digest[:16]}.parquet"
 
     def todo(self) -> list[Shard]:
-        """The shards of this task that have no part yet."""
+        """The shards of this task that have no part yet, or one without some of their pages."""
         shards = self.pages.manifest.shards
         own = shards if self.config.task is None else shards[self.config.task :: self.config.num_tasks]
-        return [shard for shard in own if not self.part(shard).is_file()]
+        return [shard for shard in own if not has_pages(self.part(shard), self.keys.get(shard.name, ()))]
 
     def look(self, todo: list[Shard]) -> None:
         """Look at the pages of shards, and write their parts."""

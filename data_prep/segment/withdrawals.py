@@ -35,7 +35,7 @@ from iconoclip.shardset import (
     with_tombstones,
 )
 from iconoclip.shardset_manifest import WITHDRAWN, is_final, remove_embedded
-from iconoclip.withdrawals import LIST_NAME, add_to_list
+from iconoclip.withdrawals import LIST_NAME, add_to_list, final_keys, listed_for
 
 WITHDRAWN_NAME: Final = "withdrawn.json"
 PLACES_NAME: Final = "withdrawn-places.json"
@@ -77,7 +77,7 @@ def withdraw_at_once(out: Path, pages_folder: Path) -> None:
     # The same lock as that of `iconoclip takedown`.
     with locks.hold(out / ".withdrawals.lock", lambda holder: _busy(out, holder), timeout_seconds=60):
         manifest = with_tombstones(ShardSet(out).manifest, new)
-        add_to_list(out / LIST_NAME, [one.key for one in manifest.tombstones])
+        add_to_list(out / LIST_NAME, final_keys(manifest))
         for name in (SIGNATURE_NAME, QUALITY_NAME, *STALE):
             (out / name).unlink(missing_ok=True)
         remove_embedded(out)
@@ -112,22 +112,32 @@ def withdrawn_pictures(out: Path, parts: Path, pages: ShardSet) -> list[Tombston
         BadInput: another process downloads pictures into this folder.
     """
     part_paths = sorted(parts.glob("*.parquet"))
-    found = {**_earlier(parts / WITHDRAWN_NAME, _TOMBSTONES), **_of_the_set(out)}
+    earlier = {**_earlier(parts / WITHDRAWN_NAME, _TOMBSTONES), **_of_the_set(out)}
     by_page = {one.key: one for one in pages.manifest.tombstones}
     # Lists of withdrawals and sets that the pages were merged from withdraw them as well.
     for key in pages.withdrawn - by_page.keys():
-        by_page[key] = Tombstone(key=key, reason=WITHDRAWN, at=clock.now())
-    if not found and not by_page:
+        by_page[key] = _listed(key)
+    listed = listed_for(out)
+    if not earlier and not by_page and not listed:
         return []
     places = _earlier(parts / PLACES_NAME, _PLACES)
+    # A page that its source offers again brings its pictures back, if they were not withdrawn themselves.
+    found = {
+        key: one.model_copy(update={"reason": WITHDRAWN}) if key in listed else one
+        for key, one in earlier.items()
+        if key in listed or is_final(one) or key not in places or places[key][0] in by_page
+    }
     for page, picture, box in _of_table(out / PAGES_NAME):
-        if picture in found and is_final(found[picture]):
+        cause = _listed(picture) if picture in listed else by_page.get(page)
+        if cause is not None:
+            found.setdefault(picture, cause.model_copy(update={"key": picture}))
+        if picture in found:
             places.setdefault(picture, (page, box))
-        if page in by_page:
-            found.setdefault(picture, by_page[page].model_copy(update={"key": picture}))
     num_before = len(found)
-    for picture, cause in _of_parts(part_paths, by_page, _by_page(places, found)):
-        found.setdefault(picture, cause.model_copy(update={"key": picture}))
+    for page, picture, box, cause in _of_parts(part_paths, by_page, listed, _by_page(places, found)):
+        if picture not in found:
+            found[picture] = cause.model_copy(update={"key": picture})
+            places.setdefault(picture, (page, box))
     if len(found) > num_before:
         print(f"{len(found) - num_before} more pictures of what was withdrawn are left out", file=sys.stderr)
     tombstones = [found[key] for key in sorted(found)]
@@ -197,20 +207,29 @@ def _of_table(path: Path) -> Iterator[tuple[str, str, Corners]]:
 def _of_parts(
     paths: Iterable[Path],
     pages: Mapping[str, Tombstone],
+    listed: Set[str],
     boxes: Mapping[str, Sequence[tuple[Corners, Tombstone]]],
-) -> Iterator[tuple[str, Tombstone]]:
-    """The pictures that the parts hold of withdrawn pages, or in the places of withdrawn pictures, each with
-    what withdraws it."""
+) -> Iterator[tuple[str, str, Corners, Tombstone]]:
+    """The pictures that the parts hold and that are withdrawn, their pages are, or what was in their places:
+    the key of the page, that of the picture, its box, and what withdraws it."""
     for path in paths:
         for result in read_part(path):
             for number, record, _ in result.regions:
-                if result.key in pages:
-                    yield record.key, pages[result.key]
-                elif result.finding is not None:
-                    shown = result.finding.boxes[number].corners
-                    cause = next((one for box, one in boxes.get(result.key, ()) if _shows(shown, box)), None)
-                    if cause is not None:
-                        yield record.key, cause
+                if result.finding is None:
+                    continue
+                shown = result.finding.boxes[number].corners
+                cause = _listed(record.key) if record.key in listed else pages.get(result.key)
+                cause = cause or _in_place(shown, boxes.get(result.key, ()))
+                if cause is not None:
+                    yield result.key, record.key, shown, cause
+
+
+def _listed(key: str) -> Tombstone:
+    return Tombstone(key=key, reason=WITHDRAWN, at=clock.now())
+
+
+def _in_place(box: Corners, boxes: Iterable[tuple[Corners, Tombstone]]) -> Tombstone | None:
+    return next((one for withdrawn, one in boxes if _shows(box, withdrawn)), None)
 
 
 def _shows(box: Corners, withdrawn: Corners) -> bool:
