@@ -25,72 +25,30 @@ from data_prep.description.text_languages import languages_in
 from data_prep.institutions import InstitutionProfile
 from iconoclip.people import people_in, person
 from iconoclip.record import Caption, CaptionLevel, Date
-from iconoclip.rights import MAX_RAW_CHARS, canonical_uri, read
-from iconoclip.rights_text.reading import SEPARATOR
+from iconoclip.rights import MAX_RAW_CHARS, canonical_uri, read, statement
+from iconoclip.rights_text.reading import SEPARATOR, Clause, parts_of
 
-# Words that catalogues write when the maker is unknown.
-_NOBODY = frozenset(
-    [
-        "unknown",
-        "unknown artist",
-        "unknown maker",
-        "unidentified",
-        "not known",
-        "unbekannt",
-        "unbekannter künstler",
-        "inconnu",
-        "inconnue",
-        "auteur inconnu",
-        "onbekend",
-        "okänd",
-        "ukjent",
-        "ukendt",
-        "sconosciuto",
-        "ignoto",
-        "desconocido",
-        "desconhecido",
-        "tuntematon",
-        "nieznany",
-        "autor nieznany",
-        "neznámý",
-        "neznámy",
-        "neznan",
-        "nepoznat",
-        "непознат",
-        "неизвестен",
-        "неизвестный",
-        "неизвестно",
-        "невідомий",
-        "ismeretlen",
-        "necunoscut",
-        "άγνωστος",
-        "teadmata",
-        "tundmatu",
-        "nezināms",
-        "nežinomas",
-        "óþekktur",
-        "bilinmiyor",
-        "不明",
-        "作者不詳",
-        "佚名",
-        "未詳",
-        "מחבר לא ידוע",
-        "مجهول",
-        "n/a",
-        "none",
-        "s.n",
-        "n.n",
-        "-",
-        "?",
-    ]
-)
-# Next to these words: "Neznámý autor".
-_MAKERS_TEXT = """
-    artist author maker photographer künstler autor artiste auteur photographe artista autore kunstenaar
-    fotograaf konstnär kunstner taiteilija tekijä umělec artysta художник автор автора slikar umetnik
-    művész szerző kunstnik καλλιτέχνης sanatçı
+# Words that catalogues write when the maker is unknown, alone or next to those of _MAKERS: "Neznámý autor".
+# Folded as the names are that are compared with them: folding changes the end of "άγνωστος".
+_NOBODY_TEXT = """
+    unknown|unidentified|not known|not identified|unbekannt|unbekannte|unbekannter|inconnu|inconnue|inconnus
+    onbekend|onbekende|okänd|okänt|ukjent|ukendt|óþekktur|sconosciuto|sconosciuta|ignoto|desconocido
+    desconocida|desconhecido|desconhecida|tuntematon|nieznany|nieznana|neznámý|neznámá|neznámy|neznáma
+    neznan|neznana|neznani|nepoznat|nepoznati|nepoznata|непознат|неизвестен|неизвестный|неизвестно
+    невідомий|ismeretlen|necunoscut|necunoscută|άγνωστος|άγνωστη|άγνωστο|teadmata|tundmatu|nezināms
+    nežinomas|anaithnid|mhux magħruf|bilinmiyor|bilinmeyen|不明|不詳|作者不詳|作者不明|佚名|未詳
+    לא ידוע|מחבר לא ידוע|مجهول|غير معروف|n/a|none|s.n|n.n|-|?
     """
-_MAKERS = frozenset(_MAKERS_TEXT.split())
+_NOBODY = frozenset(
+    text.strip().casefold() for line in _NOBODY_TEXT.strip().splitlines() for text in line.split("|")
+)
+_MAKERS_TEXT = """
+    artist author maker photographer künstler künstlerin autor artiste auteur photographe artista autore
+    fotografo fotógrafo kunstenaar fotograaf konstnär fotograf kunstner taiteilija tekijä valokuvaaja umělec
+    artysta художник автор фотограф slikar umetnik avtor autorius autors művész szerző fényképész kunstnik
+    καλλιτέχνης φωτογράφος ζωγράφος δημιουργός sanatçı
+    """
+_MAKERS = frozenset(_MAKERS_TEXT.casefold().split())
 MAX_CREATORS = 20
 _MAX_KIND_WORDS = 6
 # Catalogues put the name of their own institution where the place of publication should be.
@@ -291,17 +249,38 @@ def joined_credits(texts: Iterable[str | None]) -> str | None:
 def rights_value(
     stated: list[str], in_metadata: list[str], in_attribution: list[str], profile: InstitutionProfile
 ) -> str | None:
-    """The rights as found, in one text: the statements of the document and of its metadata, otherwise its
-    credit line.
+    """The rights as found, in one text: the statements of the document and of its metadata, and those of its
+    credit lines.
 
     All values are kept. A value without meaning must not hide a meaningful one, and if two values differ the
     stricter one counts (iconoclip.rights.read). If the institution's profile explains a text, the URI that it
     means is appended, so that the record can be evaluated later without the profile.
     """
-    if joined := _joined([*stated, *in_metadata], profile):
-        return joined
-    joined = _joined(in_attribution, profile)
-    return joined if joined and canonical_uri(joined) else None
+    joined = _joined([*stated, *in_metadata], profile)
+    values = [joined, *_rights_in_credits(joined, in_attribution, profile)]
+    return SEPARATOR.join(filter(None, values))[:MAX_RAW_CHARS] or None
+
+
+def _rights_in_credits(joined: str | None, credits: list[str], profile: InstitutionProfile) -> list[str]:
+    """The credit lines that are to be read as rights, after the values that are stated as such.
+
+    They permit only if nothing else is stated and all of them are understood; they always restrict. A bare
+    copyright line next to a statement remains a credit: many write one below works in the public domain.
+    """
+    found = read(joined)
+    credit = _joined(credits, profile)
+    if credit is None or not (found.uri or found.problem == "missing"):
+        return []
+    if found.uri is None and canonical_uri(credit):
+        return [credit]
+    texts = dict.fromkeys(filter(None, (_joined([text], profile) for text in credits)))
+    return [text for text in texts if any(_restricts(part, found.uri) for part in parts_of(text))]
+
+
+def _restricts(part: Clause, uri: str | None) -> bool:
+    """Whether a value reserves rights, or makes another statement than `uri`, which then may be stricter."""
+    is_other = part.uri is not None and uri is not None and statement(part.uri) != statement(uri)
+    return part.kind == "forbids" or is_other
 
 
 def most_specific_rights(*values: str | None) -> str | None:

@@ -38,11 +38,33 @@ def test_the_name_as_given_is_kept_and_owners_are_no_makers() -> None:
     assert creators(Creator=names) == ("Blatter, Vincent (1843-....). Dessinateur",)
 
 
+NOBODIES = """
+    Unknown photographer|not identified|Unbekannte Künstlerin|Fotograf unbekannt|Auteur inconnu
+    Onbekend kunstenaar|Onbekende fotograaf|Autore sconosciuto|Fotografo ignoto|Autor desconocido
+    Fotógrafo desconhecido|Okänd fotograf|Ukendt kunstner|Ukjent fotograf|Tuntematon valokuvaaja
+    Autor nieznany|Neznámý autor|Neznani avtor|Nepoznati autor|Ismeretlen fényképész|Autor necunoscut
+    Неизвестен автор|[Неизвестный художник]|Невідомий фотограф|Άγνωστος|Άγνωστος καλλιτέχνης
+    ΆΓΝΩΣΤΟΣ ΔΗΜΙΟΥΡΓΌΣ|Nežinomas autorius|Nezināms autors|Tundmatu fotograaf|לא ידוע|غير معروف|作者不明
+    """
+SOMEBODIES = [
+    "Anonymus IV",
+    "Jean Inconnu",
+    "Autor, Karl",
+    "Nikolaos Agnostos",
+    "Master of the Unknown Saint",
+]
+
+
 @pytest.mark.parametrize(
-    "nobody", ["Neznámý autor", "Unknown photographer", "Onbekend kunstenaar", "[Неизвестный художник]"]
+    "nobody", [text.strip() for line in NOBODIES.strip().splitlines() for text in line.split("|")]
 )
 def test_an_unknown_maker_is_none(nobody: str) -> None:
     assert creators(Creator=nobody) == ()
+
+
+@pytest.mark.parametrize("name", SOMEBODIES)
+def test_a_name_with_such_a_word_in_it_is_somebody(name: str) -> None:
+    assert creators(Creator=name) == (name,)
 
 
 @pytest.mark.parametrize("written", ["Q5582", "https://viaf.org/viaf/64013650", "Marsh, Ann ; Grabador"])

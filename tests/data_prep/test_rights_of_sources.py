@@ -89,6 +89,49 @@ def test_a_page_has_its_own_credit_and_that_of_its_book() -> None:
     assert candidate.attribution == "Photo: Jane Doe | A Library"
 
 
+PDM = "http://creativecommons.org/publicdomain/mark/1.0/"
+
+
+@pytest.mark.parametrize(
+    ("stated", "credit", "train"),
+    [
+        (PDM, "All rights reserved", "no"),
+        (PDM, "<p>© A Library. Alle Rechte vorbehalten.</p>", "no"),
+        (PDM, "Tous droits réservés", "no"),
+        (PDM, "A Library. Non-commercial use only", "no"),
+        (PDM, "No text and data mining", "no"),
+        (CC0, "CC BY-NC 4.0", "no"),
+        (CC0, "<a href='https://creativecommons.org/licenses/by-nc-nd/4.0/'>Licence</a>", "review"),
+        (CC0, "In Copyright", "no"),
+        ("http://creativecommons.org/licenses/by/4.0/", "© A Library, all rights reserved", "no"),
+        # What says nothing more, or less, changes nothing.
+        (PDM, "A Library", "yes"),
+        (PDM, "© A Library", "yes"),
+        (PDM, "Gift of Mrs. Smith, 1920", "yes"),
+        (PDM, "Public Domain Mark 1.0", "yes"),
+        (PDM, "Metadata: CC BY-NC 4.0", "yes"),
+        (CC0, "CC BY 4.0, A Library", "yes"),
+        (BY_NC, "CC0", "no"),
+        # Where the property says nothing, the credit line is all there is.
+        ("iiif_license", "CC BY 4.0", "yes"),
+        (None, "CC BY 4.0", "yes"),
+        (None, "All rights reserved", "no"),
+        (None, "A Library", "no"),
+        ("Our own rules apply", "CC BY 4.0", "no"),
+    ],
+)
+def test_a_credit_line_may_restrict_what_is_stated(stated: str | None, credit: str, train: str) -> None:
+    statement = {"label": {"en": ["Attribution"]}, "value": {"en": [credit]}}
+    assert rights_of(one(rights=stated, requiredStatement=statement), "open").train == train
+
+
+def test_a_page_that_reserves_its_rights_in_its_credit_does_not_take_those_of_its_book() -> None:
+    statement = {"label": {"en": ["Attribution"]}, "value": {"en": ["Photo: Jane Doe. All rights reserved"]}}
+    pages = canvas_3("1", image_3("a"), requiredStatement=statement), canvas_3("2", image_3("b"))
+    candidates = read(manifest_3(*pages, rights=PDM)).candidates
+    assert [rights_of(candidate, "open").train for candidate in candidates] == ["no", "yes"]
+
+
 def test_every_kind_of_refusal_has_a_remedy() -> None:
     reasons = {
         value: rights_refusal(rights_of(one(rights=value), "open"), "usable")
