@@ -29,6 +29,7 @@ from data_prep.page_text.zones import (
 from data_prep.sources.xml_document import Element, child, children, descendants, local_name, text_of
 
 _MAX_DEPTH: Final = 32
+_HYPHENS: Final = ("-", "¬", "⸗")
 _BLOCKS: Final = ("TextBlock", "Illustration", "GraphicalElement", "ComposedBlock")
 _PARTS: Final = ("TopMargin", "LeftMargin", "RightMargin", "BottomMargin", "PrintSpace")
 
@@ -69,10 +70,15 @@ def _size(page: Element) -> tuple[float, float] | None:
 
 
 def _tags(root: Element) -> Mapping[str, str]:
-    """Identifier of a tag -> what it is called."""
+    """Identifier of a tag -> what it is called.
+
+    Named entities are left out: they say what a text mentions ("Karte", a person named Bild).
+    """
     found: dict[str, str] = {}
     for tags in children(root, "Tags"):
         for tag in children(tags):
+            if local_name(tag) == "NamedEntityTag":
+                continue
             words = " ".join(filter(None, (tag.get("TYPE"), tag.get("LABEL"), tag.get("DESCRIPTION"))))
             found[tag.get("ID") or ""] = words
     return found
@@ -158,21 +164,32 @@ class _Reader:
         )
 
     def _lines(self, block: Element) -> tuple[list[TextLine], list[float]]:
+        """The lines of a block, and the confidences of its words. A word on two lines is whole in the first
+        if the document says what it is (`SUBS_CONTENT`).
+        """
         lines: list[TextLine] = []
         confidences: list[float] = []
+        divided = None
         for line in children(block, "TextLine"):
             self._num_lines += 1
             if self._num_lines > MAX_LINES:
                 break
             words = []
             strings = list(children(line, "String"))
+            divided_before, divided = divided, None
             for each in strings:
-                words.append(each.get("CONTENT") or "")
+                word, whole = each.get("CONTENT") or "", each.get("SUBS_CONTENT")
+                part = each.get("SUBS_TYPE") if whole else None
+                if part == "HypPart1" and whole and whole.startswith(word.rstrip("".join(_HYPHENS))):
+                    word = divided = whole
+                if part != "HypPart2" or whole != divided_before:
+                    words.append(word)
                 value = number(each.get("WC"))
                 if value is not None and 0 <= value <= 1:
                     confidences.append(value)
             text = " ".join(filter(None, words))
-            if next(children(line, "HYP"), None) is not None and text:
+            is_broken = next(children(line, "HYP"), None) is not None and divided is None
+            if is_broken and text and not text.endswith(_HYPHENS):
                 text += "-"
             lines.append(TextLine(text, box_of(line) or around(box_of(each) for each in strings)))
         return lines, confidences

@@ -30,11 +30,14 @@ _REGIONS: Final[dict[str, ZoneKind]] = {
     "LineDrawingRegion": "illustration", "ChartRegion": "illustration", "MapRegion": "map",
     "MusicRegion": "music", "TableRegion": "table", "SeparatorRegion": "separator",
     "AdvertRegion": "illustration",
+    # What these hold only their types tell.
+    "CustomRegion": "separator", "UnknownRegion": "separator",
 }  # fmt: skip
 # What GraphicRegion/@type may say beyond the words that every format uses.
 _GRAPHIC_TYPES: Final[dict[str, ZoneKind]] = {"logo": "ornament", "punch-hole": "separator",
                                               "frame": "ornament",
                                               "handwritten-annotation": "separator",
+                                              "signature": "separator", "paper-grow": "separator",
                                               "barcode": "separator"}  # fmt: skip
 _CUSTOM_TYPE: Final = re.compile(r"structure\s*\{[^}]*?type:\s*([^;}]{1,100})")
 
@@ -74,7 +77,8 @@ class _Reader:
         )
         kind = kind_of(said)
         if name == "TextRegion":
-            kind = kind if kind in ("caption", "heading", "running", "initial") else "text"
+            # Some programs (eScriptorium) write every zone as a region of text, pictures too.
+            kind = kind or "text"
         elif kind is None or kind in ("caption", "heading", "running"):
             kind = _GRAPHIC_TYPES.get(region.get("type") or "", _REGIONS[name])
         lines = list(self._lines(region)) if name == "TextRegion" else []
@@ -131,7 +135,7 @@ def _linked(zones: list[Zone], page: Element) -> tuple[Zone, ...]:
         ends = [each.get("regionRef") for each in relation.iter() if each.get("regionRef")]
         places = [by_identity[end] for end in ends if end in by_identity]
         pictures = [place for place in places if zones[place].kind in ("illustration", "map")]
-        texts = [place for place in places if zones[place].text]
+        texts = [place for place in places if zones[place].text and place not in pictures]
         if relation.get("type") == "link" and len(pictures) == 1:
             for place in texts:
                 zone = zones[place]

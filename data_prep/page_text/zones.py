@@ -216,7 +216,7 @@ _KIND_WORDS: Final[tuple[tuple[str, ZoneKind], ...]] = (
     (r"drop.?capital|initial|lettrine|capolettera|rubri[ck]ator", "initial"),
     (r"stamp|cachet|tampon|stempel|timbro|seal", "stamp"),
     (r"photo|fotogra|lichtbild", "photograph"),
-    (r"\bmaps?\b|\bplans?\b|carte|karte|mappa|cartograph", "map"),
+    (r"\bmaps?(?:\b|zone|region)|\bplans?\b|carte|karte|mappa|cartograph", "map"),
     (r"ornament|vignette|bandeau|cul.de.lampe|fleuron|head.?piece|tail.?piece|decoration|border|zierst",
      "ornament"),
     (r"music|notation|notes?\b.*sta[fv]|noten|partition", "music"),

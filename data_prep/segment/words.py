@@ -34,7 +34,7 @@ SAME: Final = 0.3
 # Or that lies in it by this share of its own area.
 INSIDE: Final = 0.7
 # Raised whenever the same texts would give other boxes or captions: the pages are then read again.
-WORDS_VERSION: Final = 2
+WORDS_VERSION: Final = 3
 # Two boxes of the institution that overlap by this much are one picture.
 TWICE: Final = 0.8
 # Sides of the smallest picture, in shares of the longer side of the page.

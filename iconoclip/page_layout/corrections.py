@@ -41,7 +41,8 @@ def read_corrections(path: Path | None) -> dict[str, Finding]:
     if path.stat().st_size > MAX_BYTES:
         raise BadInput("larger than 500 MB", where=path, remedy="is this the right file?")
     found: dict[str, Finding] = {}
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    # Some editors put a byte order mark before the first line.
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 key, finding = _correction(line, path, number)
@@ -52,6 +53,8 @@ def read_corrections(path: Path | None) -> dict[str, Finding]:
 def _correction(line: str, path: Path, number: int) -> tuple[str, Finding]:
     try:
         value = json.loads(line)
+        if not isinstance(value, dict):
+            raise ValueError("it is no JSON object")
         key = str(value["key"])
         if not re.fullmatch(KEY_PATTERN, key):
             raise ValueError(f"'{key[:100]}' is no key of a page")

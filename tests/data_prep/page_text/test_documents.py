@@ -80,6 +80,39 @@ def test_what_alto_says_of_language_confidence_and_broken_words():
     assert text.text == "Le prince conduit le navire toujours et la tour demeure dans le monde"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ('<String CONTENT="na"{0}/><HYP CONTENT="-"/>', '<String CONTENT="vire"{1}/>', "navire"),
+        ('<String CONTENT="na"{0}/>', '<String CONTENT="vire"{1}/>', "navire"),
+        ('<String CONTENT="na-"{0}/>', '<String CONTENT="vire"{1}/>', "navire"),
+        ('<String CONTENT="na-"/><HYP CONTENT="-"/>', '<String CONTENT="vire"/>', "navire"),
+        ('<String CONTENT="na¬"/><HYP CONTENT="¬"/>', '<String CONTENT="vire"/>', "navire"),
+        # What is said to be the whole is not: no text is lost.
+        ('<String CONTENT="le beau na"{0}/><HYP/>', '<String CONTENT="vire"{1}/>', "le beau navire"),
+        ('<String CONTENT="un"/>', '<String CONTENT="vire"{1}/>', "un vire"),
+        # Without the whole word, a capital may begin another one.
+        ('<String CONTENT="NA"/><HYP/>', '<String CONTENT="VIRE"/>', "NA- VIRE"),
+        (
+            '<String CONTENT="NA" SUBS_TYPE="HypPart1" SUBS_CONTENT="NAVIRE"/><HYP/>',
+            '<String CONTENT="VIRE" SUBS_TYPE="HypPart2" SUBS_CONTENT="NAVIRE"/>',
+            "NAVIRE",
+        ),
+        (
+            '<String CONTENT="St" SUBS_TYPE="Abbreviation" SUBS_CONTENT="Saint"/>',
+            '<String CONTENT="Jean"/>',
+            "St Jean",
+        ),
+    ],
+)
+def test_a_word_on_two_lines_of_alto_is_one_word(first, second, words):
+    parts = [f' SUBS_TYPE="HypPart{number}" SUBS_CONTENT="navire"' for number in (1, 2)]
+    place = 'HPOS="200" VPOS="1350" WIDTH="300" HEIGHT="40"'
+    lines = "".join(f"<TextLine {place}>{line.format(*parts)}</TextLine>" for line in (first, second))
+    page = read(made.alto(extra=f'<TextBlock ID="X" {place}>{lines}</TextBlock>'))
+    assert [zone.text for zone in page.zones if zone.identity == "X"] == [words]
+
+
 # Tenths of a millimetre at 300 dots per inch: 254 / 300 of a pixel. 1/1200 inch: 4 of them make a pixel.
 @pytest.mark.parametrize(("unit", "scale"), [("mm10", 254 / 300), ("inch1200", 4.0), ("pixel", 2.5)])
 def test_coordinates_in_other_units_or_of_another_size_are_scaled_by_the_page(unit, scale):
@@ -188,6 +221,37 @@ def test_tags_of_alto_name_the_kind_of_a_block(tag, kind):
     block = '<Illustration ID="X" TAGREFS="G" HPOS="10" VPOS="10" WIDTH="50" HEIGHT="60"/>'
     page = read(made.alto(extra=block, tags=f"<Tags>{tag}</Tags>"))
     assert (kind, (10, 10, 50, 60)) in [(zone.kind, zone.pixels) for zone in page.zones]
+
+
+def test_a_named_entity_says_nothing_of_its_block():
+    tags = '<NamedEntityTag ID="N" TYPE="person" LABEL="Bild, Hans"/><LayoutTag ID="L" LABEL="Text"/>'
+    page = read(made.alto(caption_tag='TAGREFS="N L"', tags=f"<Tags>{tags}</Tags>"))
+    assert [zone.kind for zone in page.zones] == ["illustration", "text", "text"]
+
+
+@pytest.mark.parametrize(
+    ("region", "attributes", "kind"),
+    [
+        ("TextRegion", 'custom="structure {type:GraphicZone;}"', "illustration"),
+        ("TextRegion", 'custom="readingOrder {index:3;} structure {type:MapZone;}"', "map"),
+        ("TextRegion", 'custom="structure {id:a; type:StampZone;}"', "stamp"),
+        ("TextRegion", 'type="drop-capital"', "initial"),
+        ("TextRegion", 'custom="structure {type:MainZone;}"', "text"),
+        ("TextRegion", 'type="signature-mark"', "running"),
+        ("CustomRegion", 'type="photograph"', "photograph"),
+        ("CustomRegion", 'type="fold"', "separator"),
+        ("UnknownRegion", 'custom="structure {type:Illustration;}"', "illustration"),
+        ("GraphicRegion", 'type="signature"', "separator"),
+        ("GraphicRegion", 'type="paper-grow"', "separator"),
+        ("GraphicRegion", 'type="other"', "illustration"),
+    ],
+)
+def test_regions_of_page_xml_are_what_their_types_say(region, attributes, kind):
+    extra = f'<{region} id="x" {attributes}><Coords points="20,20 90,20 90,80"/></{region}></Page>'
+    page = read(made.page_xml().replace(b"</Page>", extra.encode()))
+    assert [(zone.kind, zone.pixels) for zone in page.zones if zone.identity == "x"] == [
+        (kind, (20, 20, 70, 60))
+    ]
 
 
 def test_the_text_in_a_composed_block_of_a_picture_is_its_caption():

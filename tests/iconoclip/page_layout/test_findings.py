@@ -81,7 +81,8 @@ def line(kind: str = "text", boxes: str = "", key: str = KEY) -> str:
     ("line", "complaint"),
     [
         ("{", "line 1"),
-        ("[]", "line 1"),
+        ("[]", "no JSON object"),
+        ('"text"', "no JSON object"),
         ('{"kind": "text", "boxes": []}', "'key' is missing"),
         (line(key="../etc"), "is no key"),
         (line(kind="poem"), "no kind of page"),
@@ -116,7 +117,8 @@ def test_what_is_no_correction_is_named_with_its_line(tmp_path, line, complaint)
 def test_the_last_correction_of_a_page_counts(tmp_path):
     path = tmp_path / "corrections.jsonl"
     first, last = ({"key": KEY, "kind": kind, "boxes": []} for kind in ("text", "blank"))
-    path.write_text(f"{json.dumps(first)}\n\n{json.dumps(last)}\n")
+    # As an editor of Windows writes it: with a byte order mark, and other ends of lines.
+    path.write_bytes(f"\ufeff{json.dumps(first)}\r\n\r\n{json.dumps(last)}\r\n".encode())
     found = read_corrections(path)
     assert found[KEY].kind == "blank"
     assert found[KEY].origin == "correction"
