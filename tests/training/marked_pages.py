@@ -7,6 +7,9 @@ import json
 import numpy as np
 from PIL import Image
 
+from training.pages.stored import Stored, stored
+from training.pages.truth import read_pages
+
 
 def write_pages(folder, rows: list[dict[str, object]], size: tuple[int, int] = (300, 400)):
     (folder / "images").mkdir(exist_ok=True)
@@ -23,3 +26,14 @@ def write_pages(folder, rows: list[dict[str, object]], size: tuple[int, int] = (
 
 def zone(label: str, *xywh: int) -> dict[str, object]:
     return {"label": label, "xywh": list(xywh)}
+
+
+def lines_of_text(tmp_path, spaces=()) -> Stored:
+    """A page whose text is rows of 20 dark pixels, 48 apart."""
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("MainZone", 100, 100, 600, 900), *spaces]}
+    (page,) = read_pages(write_pages(tmp_path, [row], (800, 1100)))
+    pixels = np.full((1100, 800, 3), 235, np.uint8)
+    for top in range(104, 980, 48):
+        pixels[top : top + 20, 100:700] = 30
+    Image.fromarray(pixels).save(page.path, quality=95)
+    return stored(page)

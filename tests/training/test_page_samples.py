@@ -12,7 +12,7 @@ from PIL import Image
 from iconoclip.errors import BadInput, MissingRequirement
 from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
-from tests.training.marked_pages import write_pages, zone
+from tests.training.marked_pages import lines_of_text, write_pages, zone
 from training.pages.composing import Cut, Draft, darken_edges, fan, paste, sheet, side_by_side
 from training.pages.fillers import are_fillers, fill_lines
 from training.pages.part_samples import PartSamples, WithParts
@@ -159,17 +159,6 @@ def test_batches_of_whole_pages_and_of_parts_take_turns(tmp_path):
     assert len(both) == 16
     for number, source in ((0, whole), (3, whole), (4, parts), (7, parts), (8, whole), (15, parts)):
         assert torch.equal(both[number].pixels, source[number].pixels)
-
-
-def lines_of_text(tmp_path, spaces=()):
-    """A page whose text is rows of 20 dark pixels, 48 apart."""
-    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("MainZone", 100, 100, 600, 900), *spaces]}
-    (page,) = read_pages(write_pages(tmp_path, [row], (800, 1100)))
-    pixels = np.full((1100, 800, 3), 235, np.uint8)
-    for top in range(104, 980, 48):
-        pixels[top : top + 20, 100:700] = 30
-    Image.fromarray(pixels).save(page.path, quality=95)
-    return stored(page)
 
 
 def test_lines_are_ended_early_and_filled_at_their_own_height(tmp_path):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -50,15 +51,14 @@ def are_fillers(things: Sequence[Cut]) -> list[Cut]:
 
 def fill_lines(draft: Draft, fillers: Sequence[Cut], random: np.random.Generator) -> None:
     """End some lines of a page early, and fill them: with `fillers` of other pages, or drawn ones."""
-    rows, columns = np.nonzero((draft.marks == TEXT).numpy()[::8, ::8])
-    if not len(rows):
+    cells = text_cells(draft)
+    if not len(cells):
         return
     # A page has fillers of one kind.
     own = [fillers[int(random.integers(len(fillers)))]] if fillers and random.random() < 0.4 else []
     motif, colour = int(random.integers(6)), _COLOURS[int(random.integers(len(_COLOURS)))]
     for _ in range(int(random.integers(1, MOST + 1))):
-        place = int(random.integers(len(rows)))
-        line = _line_at(draft, 8 * int(rows[place]), 8 * int(columns[place]))
+        line = line_at(draft, *cells[int(random.integers(len(cells)))].tolist())
         if line is None or len(draft.things) >= MAX_THINGS:
             continue
         left, top, right, bottom = line
@@ -88,7 +88,12 @@ def fill_lines(draft: Draft, fillers: Sequence[Cut], random: np.random.Generator
         draft.things.append(thing)
 
 
-def _line_at(draft: Draft, row: int, column: int) -> tuple[int, int, int, int] | None:
+def text_cells(draft: Draft) -> npt.NDArray[np.int64]:
+    """Rows and columns of pixels of a page that are text, every eighth of both: [cells, 2]."""
+    return 8 * np.argwhere((draft.marks == TEXT).numpy()[::8, ::8])
+
+
+def line_at(draft: Draft, row: int, column: int) -> tuple[int, int, int, int] | None:
     """Left, top, right, bottom of the line of text next to a pixel; the height is that of small letters. None
     if no line can be told."""
     is_text_W = (draft.marks[row] == TEXT).numpy()

@@ -27,6 +27,7 @@ from training.pages.samples import (
     Samples,
     chances,
     coloured,
+    decorate,
     placed,
 )
 from training.pages.stored import Stored, Thing
@@ -64,6 +65,7 @@ class PartSamples(Numbered):
         draft = Draft.of(page)
         if random.random() < FILLED and draft.kind in ("text", "mixed"):
             fill_lines(draft, self._fillers, random)
+        decorate(draft, random)
         if random.random() < DARK_EDGES:
             darken_edges(draft, random)
         sample = placed(draft, _showing_a_part(draft, canvas, random), canvas, random)

@@ -34,6 +34,7 @@ from training.pages.composing import (
     shine_through,
     side_by_side,
 )
+from training.pages.decorations import draw_penwork, put_bands
 from training.pages.fillers import are_fillers, fill_lines
 from training.pages.stored import FIRST_THING, UNMARKED, Stored, Thing
 
@@ -48,9 +49,13 @@ _LEAST_SHOWN: Final = 0.35
 NO_KIND: Final = -1
 # Kinds that this share of the pages have are common enough; of the samples, so many are sheets of pictures,
 # and of these so many fans.
-COMMON, SHEETS, FANS = 0.1, 0.06, 0.25
+COMMON, SHEETS, FANS = 0.1, 0.08, 0.2
 # Of the pages with text, lines of so many end in fillers.
 FILLED: Final = 0.2
+# Of these pages, so many have bands of type ornaments, and so many have pen work.
+BANDS, PENWORK = 0.06, 0.08
+# Of sheets and of other samples, so many have two shades only, as many microfilms have.
+BITONAL_SHEETS, BITONAL = 0.35, 0.12
 # So many pages have a dark edge, as scans have where the page ends.
 DARK_EDGES: Final = 0.12
 # Samples of a batch have one shape, upright or lying.
@@ -139,8 +144,9 @@ class Samples(Numbered):
         is_upright = np.random.default_rng((self._seed, 1, number // BATCH)).random() < 0.8
         canvas = self._canvas if is_upright else self._canvas[::-1]
         random = np.random.default_rng((self._seed, 0, number))
-        pictures = self._pictures[int(random.integers(2))]
+        pictures, bitonal = self._pictures[int(random.integers(2))], BITONAL
         if pictures and (draw := random.random()) < SHEETS:
+            bitonal = BITONAL_SHEETS
             chosen = random.integers(len(pictures), size=int(random.integers(4, 41)))
             cuts = [pictures[one] for one in chosen]
             draft = fan(cuts, random) if draw < SHEETS * FANS else sheet(cuts, self._chosen(random), random)
@@ -151,7 +157,7 @@ class Samples(Numbered):
         if random.random() < DARK_EDGES:
             darken_edges(draft, random)
         moved = _moved(draft, canvas, random)
-        return moved._replace(pixels=coloured(moved.pixels, random) * 2 - 1)
+        return moved._replace(pixels=coloured(moved.pixels, random, bitonal) * 2 - 1)
 
     def _page(self, is_upright: bool, random: np.random.Generator) -> Draft:
         """A page, or two side by side, perhaps with things of other pages on it."""
@@ -163,6 +169,7 @@ class Samples(Numbered):
                 paste(draft, self._things[random.choice(len(self._things), p=self._lent)], random)
         if random.random() < FILLED and draft.kind in ("text", "mixed"):
             fill_lines(draft, self._fillers, random)
+        decorate(draft, random)
         return draft
 
     def _chosen(self, random: np.random.Generator) -> Stored:
@@ -279,13 +286,13 @@ def _edges(
     return edges, weights, hidden
 
 
-def coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
-    """Other light: grey, bitonal, faded, tinted, blurred, noisy."""
-    if random.random() < 0.3:
+def coloured(pixels: Tensor, random: np.random.Generator, bitonal: float = BITONAL) -> Tensor:
+    """Other light: grey, of two shades in this share of the samples, faded, tinted, blurred, noisy."""
+    is_bitonal = random.random() < bitonal
+    if is_bitonal or random.random() < 0.3:
         pixels = pixels.mean(0, keepdim=True).expand(3, -1, -1)
-    if random.random() < 0.12:
-        middle = pixels.mean() * random.uniform(0.75, 1.0)
-        pixels = torch.sigmoid((pixels - middle) * random.uniform(8, 30))
+    if is_bitonal:
+        pixels = _of_two_shades(pixels, random)
     pixels = pixels.clamp(0, 1) ** float(np.exp(random.normal(0, 0.3)))
     tint = torch.from_numpy(random.normal(1, 0.06, (3, 1, 1)).astype(np.float32))
     pixels = pixels * tint * float(random.normal(1, 0.1)) + float(random.normal(0, 0.05))
@@ -295,6 +302,30 @@ def coloured(pixels: Tensor, random: np.random.Generator) -> Tensor:
         noise = random.standard_normal(pixels.shape, np.float32) * random.uniform(0.01, 0.06)
         pixels = pixels + torch.from_numpy(noise.astype(np.float32))
     return pixels.clamp(0, 1)
+
+
+def _of_two_shades(pixels: Tensor, random: np.random.Generator) -> Tensor:
+    """Nearly black and white: a threshold between the shades of the sample, in light that is not even.
+
+    A card or a cover of middle grey becomes white, black, or dots.
+    """
+    height, width = pixels.shape[1:]
+    light = torch.from_numpy(random.normal(0, 0.06, (1, 1, 3, 3)).astype(np.float32))
+    light = functional.interpolate(light, (height, width), mode="bilinear", align_corners=True)[0]
+    grain = torch.from_numpy(random.standard_normal((1, height, width), np.float32)) * random.uniform(0, 0.08)
+    low, high = pixels[:, ::8, ::8].flatten().quantile(torch.tensor([0.1, 0.9])).tolist()
+    middle = low + (high - low) * random.uniform(0.25, 0.85)
+    return torch.sigmoid((pixels + light + grain - middle) * random.uniform(12, 80))
+
+
+def decorate(draft: Draft, random: np.random.Generator) -> None:
+    """Put bands of type ornaments, or pen work, on some pages with text."""
+    if draft.kind not in ("text", "mixed"):
+        return
+    if random.random() < BANDS:
+        put_bands(draft, random)
+    if random.random() < PENWORK:
+        draw_penwork(draft, random)
 
 
 def chances(pages: Sequence[Stored]) -> npt.NDArray[np.float64]:
