@@ -129,8 +129,10 @@ def _pairs(
     pictures: Sequence[FloatBox], every: Sequence[Candidate], page: PageText
 ) -> Iterator[tuple[float, int, int, Candidate]]:
     """Confidence, number of the picture, number of the text (the later one loses), and the text."""
+    # A label is judged with its title, which lies between it and a picture below.
+    wholes = [_with_title(each, every) for each in every]
     for number, picture in enumerate(pictures):
-        scores = [(_score(picture, each, page.size, len(every)), -place) for place, each in enumerate(every)]
+        scores = [(_score(picture, each, page.size, len(every)), -place) for place, each in enumerate(wholes)]
         for score, place in heapq.nlargest(_NUM_COMPARED, scores):
             if score <= _REFUSED:
                 break
@@ -151,7 +153,10 @@ def _with_title(label: Candidate, every: Sequence[Candidate]) -> Candidate:
     assert text is not None
     assert box is not None
     read = confidence_of(TextLine(each.text, each.box, each.read) for each in (label, title))
-    return replace(label, text=text, box=box, ids=label.ids | title.ids, read=read)
+    lines, below = (*label.lines, *title.lines), title.below_gap
+    return replace(
+        label, text=text, box=box, ids=label.ids | title.ids, read=read, lines=lines, below_gap=below
+    )
 
 
 def _title_of(label: Candidate, every: Sequence[Candidate]) -> Candidate | None:

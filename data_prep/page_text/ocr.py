@@ -18,8 +18,10 @@ from typing import Final
 import numpy as np
 
 from data_prep.candidate import Refusal
+from data_prep.page_text.caption_words import has_label
 from data_prep.page_text.hocr import read_hocr
-from data_prep.page_text.ocr_strips import Pixels, Strip, side_strips, strips
+from data_prep.page_text.ocr_pixels import Pixels, prepared
+from data_prep.page_text.ocr_strips import Strip, side_strips, strips
 from data_prep.page_text.zones import (
     FloatBox,
     PageText,
@@ -35,7 +37,7 @@ PROGRAM: Final = "tesseract"
 TIMEOUT_SECONDS: Final = 20.0
 MAX_STRIP_PIXELS: Final = 4_000_000
 ORIGIN: Final = "machine:tesseract"
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever the same page would get other captions"""
 LEAST_READ: Final = 0.55
 """What Tesseract is less certain of is no caption; chosen on drawn pages (docs/decisions/0015-pages.md)"""
@@ -53,6 +55,8 @@ _MAX_LANGUAGES: Final = 3
 # Shares of the height of type, from the top of an l to the foot of a p: above and below an x.
 _ABOVE: Final = 0.28
 _BELOW: Final = 0.23
+# Text is wider than the caption or the heading above it by so much; its middle is away by so much at most.
+_TEXT_WIDER, _CENTRED, _TEXT_WIDER_THAN_LABEL = 1.6, 0.1, 1.25
 _TALL: Final = re.compile(r"[^\Wacegm-svwxyz_]")
 _DEEP: Final = re.compile(r"[gjpqyQ,;]")
 
@@ -160,12 +164,16 @@ def _read(page: Pixels, strip: Strip, names: Sequence[str], timeout: float) -> l
         scale -= 1
     if part.shape[0] * part.shape[1] > MAX_STRIP_PIXELS:
         return []
-    enlarged = _enlarged(part, scale)
-    rows, columns = enlarged.shape[:2]
-    image = f"P6 {columns} {rows} 255\n".encode() + enlarged.tobytes()
+    grey = prepared(part, scale)
+    rows, columns = grey.shape
+    image = f"P5 {columns} {rows} 255\n".encode() + grey.tobytes()
     path = program()
     assert path is not None, "the caller checked that the program is there"
-    command = [path, "stdin", "stdout", "-l", "+".join(names), "--dpi", "300", "--psm", "11", "hocr"]
+    # Sauvola's thresholds follow shades that differ over the strip (Tesseract 5; older ones only warn).
+    command = [
+        path, "stdin", "stdout", "-l", "+".join(names), "--dpi", "300", "--psm", "11",
+        "-c", "thresholding_method=2", "hocr",
+    ]  # fmt: skip
     try:
         done = subprocess.run(
             command, input=image, capture_output=True, timeout=timeout, check=False,
@@ -195,10 +203,13 @@ def _blocks(lines: list[TextLine], *, is_above: bool) -> list[Zone]:
     """Lines joined into blocks by distance and size: with few lines, Tesseract takes all of them for one."""
     groups: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda each: each.box[1] if each.box else 0.0):
-        if groups and _is_next_line(groups[-1][-1], line, is_above=is_above):
-            groups[-1].append(line)
-        else:
+        group = next(
+            (one for one in reversed(groups) if _is_next_line(one[-1], line, is_above=is_above)), None
+        )
+        if group is None or _is_heading_of(group, line):
             groups.append([line])
+        else:
+            group.append(line)
     return [
         Zone(
             "text",
@@ -208,6 +219,17 @@ def _blocks(lines: list[TextLine], *, is_above: bool) -> list[Zone]:
         )
         for group in groups
     ]
+
+
+def _is_heading_of(group: Sequence[TextLine], line: TextLine) -> bool:
+    """Whether lines are a caption or a heading, and the next one is the text that it stands above: that is
+    wider, and its middle is below theirs."""
+    box, whole = line.box, around(each.box for each in group)
+    assert box is not None, "lines without a box were left out"
+    assert whole is not None, "lines without a box were left out"
+    away = abs(whole[0] + whole[2] / 2 - box[0] - box[2] / 2)
+    is_centred = away < _CENTRED * box[2] and box[2] > _TEXT_WIDER * whole[2]
+    return is_centred or (has_label(group[0].text) and box[2] > _TEXT_WIDER_THAN_LABEL * whole[2])
 
 
 def _is_next_line(one: TextLine, other: TextLine, *, is_above: bool) -> bool:
@@ -253,19 +275,27 @@ def _is_next_word(one: TextLine, other: TextLine) -> bool:
 
 def _without_text_of_the_page(blocks: list[Zone], edge: int) -> list[Zone]:
     """The blocks of a strip without those that reach its outer edge, as text of the page does and captions do
-    not; below a picture, also without the lines right before these."""
+    not; below a picture, also without the lines right before these, if they do not begin as captions do."""
     kept: list[Zone] = []
-    last: Zone | None = None
+    cut: list[Zone] = []
     for zone in sorted(blocks, key=lambda each: _away(each, edge)):
         height = _height(zone)
         is_cut = _away(zone, edge) < (0.15 if len(zone.lines) == 1 else 0.35 if edge == 0 else 0.9) * height
-        if edge and last is not None:
-            is_cut |= _away(zone, edge) - _away(last, edge) - _high(last) < 0.8 * height
-        if is_cut:
-            last = zone
-        else:
-            kept.append(zone)
+        if edge and not has_label(zone.text or ""):
+            is_cut |= any(
+                _away(zone, edge) - _away(other, edge) - _high(other) < 0.8 * height
+                for other in cut
+                if _is_below(zone, other)
+            )
+        (cut if is_cut else kept).append(zone)
     return sorted(kept, key=lambda each: each.box[1] if each.box else 0.0)
+
+
+def _is_below(zone: Zone, other: Zone) -> bool:
+    """Whether some of another block is below this one, in the same columns."""
+    assert zone.box is not None, "blocks are made of lines with boxes"
+    assert other.box is not None, "blocks are made of lines with boxes"
+    return zone.box[0] < other.box[0] + other.box[2] and other.box[0] < zone.box[0] + zone.box[2]
 
 
 def _high(zone: Zone) -> float:
@@ -281,18 +311,6 @@ def _away(zone: Zone, edge: int) -> float:
     """How far a block is from the outer edge of its strip."""
     assert zone.box is not None, "blocks are made of lines with boxes"
     return zone.box[1] if edge == 0 else edge - (zone.box[1] + zone.box[3])
-
-
-def _enlarged(part: Pixels, scale: int) -> Pixels:
-    """The part enlarged, its steps smoothed: pixels repeated, then averaged with their neighbours."""
-    if scale == 1:
-        return part
-    large = part.repeat(scale, axis=0).repeat(scale, axis=1).astype(np.uint16)
-    smooth = large.copy()
-    smooth[1:-1, 1:-1] = (
-        2 * large[1:-1, 1:-1] + large[:-2, 1:-1] + large[2:, 1:-1] + large[1:-1, :-2] + large[1:-1, 2:]
-    ) // 6
-    return smooth.astype(np.uint8)
 
 
 def _moved(zone: Zone, scale: int, corner: tuple[int, int]) -> Zone | None:

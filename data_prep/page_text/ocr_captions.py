@@ -9,7 +9,7 @@ from data_prep.candidate import Refusal
 from data_prep.page_text.caption_candidates import inside
 from data_prep.page_text.captions import TiedCaption, tie_captions
 from data_prep.page_text.ocr import LEAST_READ, ORIGIN, distinct, read_around, read_sides
-from data_prep.page_text.ocr_strips import Pixels
+from data_prep.page_text.ocr_pixels import Pixels
 from data_prep.page_text.zones import FloatBox
 
 

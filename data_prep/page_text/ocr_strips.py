@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from data_prep.page_text.ocr_pixels import Pixels
 from data_prep.page_text.zones import FloatBox
 
 # In shares of the height of the page. Headings of two lines are above pictures, captions below them.
@@ -29,9 +29,6 @@ _LINE_HEIGHTS: Final = (0.0045, 0.04)
 _LEAST_DARK: Final = 4
 _LEAST_CONTRAST: Final = 60
 _MAX_LINES: Final = 14
-
-Pixels = npt.NDArray[np.uint8]
-"""Shape (height, width, 3), RGB."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image as PillowImage
 
 from builtin_collections.emblems import book
-from builtin_collections.emblems.drawing.lettering import Typeface
 from data_prep.candidate import Refusal
 from data_prep.page_text import ocr
 from data_prep.page_text.captions import tie_captions
 from data_prep.page_text.ocr_captions import read_captions
 from data_prep.page_text.ocr_strips import side_strips
 from data_prep.page_text.zones import PageText, TextLine, Zone
+from tests.data_prep.page_text.printed import print_lines, printed_page
 
 PICTURE = (200.0, 200.0, 600.0, 400.0)
 BODY = Zone(
@@ -159,29 +159,11 @@ def test_without_the_program_there_is_a_reason_and_no_text(monkeypatch):
     assert "not installed" in found.reason
 
 
-def _printed_page(text: str, line: float) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """A page of paper with a hatched picture and printed lines below it, which `|` divides."""
-    page = PillowImage.new("L", (700, 1000), 235)
-    picture = (150, 200, 400, 300)
-    page.paste(120, (150, 200, 550, 500))
-    _print(page, text, 230.0, line)
-    return np.asarray(page.convert("RGB")), tuple(map(float, picture))
-
-
-def _print(page: PillowImage.Image, text: str, left: float, line: float) -> None:
-    for number, row in enumerate(text.split("|")):
-        x = left
-        for each in row.split():
-            word = Typeface().word(each, 26)
-            page.paste(20, (round(x), round(line + 36 * number) - word.above), word.mask)
-            x += word.advance + 8
-
-
 @pytest.mark.skipif(
     ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
 )
 def test_tesseract_reads_the_caption_below_a_picture_and_where_it_is():
-    page, picture = _printed_page("Fig. 3. View of the harbour", 535.0)
+    page, picture = printed_page("Fig. 3. View of the harbour", 535.0)
     read = ocr.read_around(page, [picture], ["en"])
     assert isinstance(read, PageText), read
     found = tie_captions([picture], read, origin=ocr.ORIGIN)[0]
@@ -198,7 +180,7 @@ def test_tesseract_reads_the_caption_below_a_picture_and_where_it_is():
     ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
 )
 def test_a_second_line_of_low_letters_belongs_to_the_caption():
-    page, picture = _printed_page("Fig. 3: A heron on a|moon", 525.0)
+    page, picture = printed_page("Fig. 3: A heron on a|moon", 525.0)
     read = ocr.read_around(page, [picture], ["en"])
     assert isinstance(read, PageText), read
     assert [zone.text for zone in read.zones] == ["Fig. 3: A heron on a moon"]
@@ -208,7 +190,7 @@ def test_a_second_line_of_low_letters_belongs_to_the_caption():
     ocr.program() is None, reason="Tesseract is not installed (apt-get install tesseract-ocr)"
 )
 def test_tesseract_that_takes_too_long_is_ended_with_a_reason():
-    page, picture = _printed_page("Fig. 3.", 535.0)
+    page, picture = printed_page("Fig. 3.", 535.0)
     assert "took longer" in ocr.read_around(page, [picture], ["en"], timeout=0.001).reason
 
 
@@ -218,7 +200,7 @@ def test_tesseract_that_takes_too_long_is_ended_with_a_reason():
 def test_a_caption_at_the_side_is_read_where_there_is_none_above_or_below():
     page = PillowImage.new("L", (700, 1000), 235)
     page.paste(120, (150, 200, 550, 500))
-    _print(page, "Fig. 3.|A ship", 565.0, 340.0)
+    print_lines(page, "Fig. 3.|A ship", 565.0, 340.0)
     found = read_captions(np.asarray(page.convert("RGB")), [(150.0, 200.0, 400.0, 300.0)], ["en"])
     assert not isinstance(found, Refusal)
     assert found[0].text == "Fig. 3. A ship"
