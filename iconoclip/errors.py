@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iconoclip.terminal import safe
+
 
 class IconoclipError(Exception):
     """What went wrong, where, and the remedy.
@@ -42,7 +44,8 @@ class IconoclipError(Exception):
             lines.append(f"  where:  {self.where}")
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
-        return "\n".join(lines)
+        # File names, addresses and messages of servers are not ours.
+        return safe("\n".join(lines))
 
 
 class BadInput(IconoclipError):

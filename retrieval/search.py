@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as _without_markup
 from rich.table import Table
 
 from iconoclip.config_messages import problems_of
 from iconoclip.errors import BadInput, MissingRequirement
+from iconoclip.terminal import safe
 from retrieval.answers import Hit, PartlyMatched, Results, SearchHint, Spelling
 from retrieval.config import SearchConfig
 from retrieval.engine import SearchEngine
@@ -80,6 +81,11 @@ def _read_image(path: str | None) -> bytes | None:
         raise MissingRequirement(
             f"the image cannot be read: {error.strerror}", where=path, remedy="check the path"
         ) from error
+
+
+def escape(text: str) -> str:
+    """Text from outside: its brackets are not markup, and it has no commands to the terminal."""
+    return _without_markup(safe(text))
 
 
 def show(results: Results, console: Console) -> None:
@@ -151,7 +157,6 @@ def _cells(hit: Hit) -> tuple[str, ...]:
     title = hit.title if len(hit.title) <= MAX_TITLE_CHARS else f"{hit.title[: MAX_TITLE_CHARS - 1]}…"
     folded = f" (+{hit.num_near_duplicates})" if hit.num_near_duplicates else ""
     link = hit.homepage or hit.manifest or hit.canvas or hit.key
-    # Titles come from outside: their brackets are not markup.
     return tuple(
         escape(text)
         for text in (

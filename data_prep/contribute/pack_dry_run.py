@@ -29,6 +29,7 @@ from data_prep.sources.webdataset_tars import TarReader
 from iconoclip import clock
 from iconoclip.errors import BadInput, SomeRefused
 from iconoclip.rights import read
+from iconoclip.terminal import safe
 from iconoclip.withdrawals import listed_for
 
 Read = Callable[[Ledger, TableReader, Storing], None]
@@ -104,7 +105,7 @@ def _print_record(record: dict[str, object], as_json: bool) -> None:
     title = " ".join(str(captions[0]["text"]).split())[:80] if captions else "(no caption)"
     why = rights["uri"] or f"rights: {read(rights['raw']).problem}"
     verdict = "train" if rights["train"] == "yes" else f"no training ({why})"
-    print(f"record    {record['key']}  {title}  [{verdict}]")
+    print(safe(f"record    {record['key']}  {title}  [{verdict}]"))
 
 
 def _say(report: Report, num_elsewhere: int) -> None:

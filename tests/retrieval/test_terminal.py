@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from iconoclip.cli import main
 from retrieval.answers import Results
+from retrieval.engine import SearchEngine
+from retrieval.questions import Query
+from retrieval.search import show
 
 
 def test_from_shards_to_answers(
@@ -130,3 +135,14 @@ def test_help_needs_no_torch() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
     )
+
+
+def test_hostile_titles_do_not_act_on_the_terminal(index_folder: Path) -> None:
+    with SearchEngine.open(index_folder) as engine:
+        results = engine.search(Query(text="Dürer", mode="keyword", k=1))
+    title = "[red]\x1b[31m \x1b]0;owned\x07 \u202etxet"
+    hit = results.hits[0].model_copy(update={"title": title, "institution_name": "\x9b2J"})
+    printed = io.StringIO()
+    show(results.model_copy(update={"hits": [hit]}), Console(file=printed, width=200))
+    assert "[red]\ufffd[31m \ufffd]0;owned\ufffd" in printed.getvalue()
+    assert not set("\x1b\x9b\x07\u202e") & set(printed.getvalue())

@@ -337,3 +337,12 @@ def test_a_table_that_is_not_at_its_address_is_a_clear_error(
     monkeypatch.setattr("iconoclip.transfer.PAUSES_SECONDS", ())
     assert pack(word.format(address), "--out", "set") == code
     assert said in capsys.readouterr().err
+
+
+def test_a_dry_run_prints_hostile_titles_as_text(museum: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(museum / "a.jpg")
+    (museum / "t.csv").write_text(f"file,caption,rights\na.jpg,A ship \x1b[31m \u202etxet,{CC0}\n")
+    assert pack("t.csv", "--dry_run") == 0
+    said = capsys.readouterr()
+    assert "A ship" in said.out
+    assert not set("\x1b\u202e") & set(said.out + said.err)
