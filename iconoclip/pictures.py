@@ -321,3 +321,9 @@ def _transform(profile: bytes, mode: str) -> Any | None:
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
+
+
+def enlarged_grey(grey_HW: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint8]:
+    """Grey pixels, `scale` times as wide and high, with a cubic filter."""
+    size = (grey_HW.shape[1] * scale, grey_HW.shape[0] * scale)
+    return np.asarray(Image.fromarray(grey_HW).resize(size, Image.Resampling.BICUBIC))

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+
+from iconoclip import pictures
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (H, W, 3), RGB."""
@@ -25,6 +26,8 @@ _PAPER: Final = 85
 _NO_PAPER: Final = 0.5
 # Shades, as shares of that of the paper, that become black and white; what shines through becomes white.
 _BLACK, _WHITE = 0.15, 0.9
+# Of red, green and blue (ITU-R BT.601).
+_LUMINANCE: Final = (0.299, 0.587, 0.114)
 
 
 def prepared(part_HWC: Pixels, scale: int) -> Pixels:
@@ -37,20 +40,27 @@ def prepared(part_HWC: Pixels, scale: int) -> Pixels:
     Returns:
         Grey, [scale * H, scale * W].
     """
-    grey_HW = np.asarray(Image.fromarray(part_HWC).convert("L"), np.float32)
+    grey_HW = (part_HWC @ np.array(_LUMINANCE)).astype(np.float32)
     height, width = grey_HW.shape
     paper_RN = _paper(grey_HW)
     level = float(np.percentile(paper_RN, 80))
-    is_other_RN = paper_RN < _NO_PAPER * level
+    is_other_HW = (paper_RN < _NO_PAPER * level).repeat(_BLOCK, 0).repeat(_BLOCK, 1)[:height, :width]
     # Next to what is not paper, shades become lighter rather than darker.
-    paper = Image.fromarray(paper_RN.clip(_NO_PAPER * level, None).astype(np.float32))
-    paper_HW = np.asarray(paper.resize((width, height), Image.Resampling.BILINEAR))
-    other = Image.fromarray(is_other_RN.astype(np.uint8))
-    is_other_HW = np.asarray(other.resize((width, height), Image.Resampling.NEAREST)) > 0
+    paper_HW = _smooth(paper_RN.clip(_NO_PAPER * level, None), height, width)
     shade_HW = (grey_HW / np.maximum(paper_HW, 1) - _BLACK) / (_WHITE - _BLACK)
     shade_HW[is_other_HW] = 1
-    image = Image.fromarray((shade_HW.clip(0, 1) * 255).astype(np.uint8))
-    return np.asarray(image.resize((width * scale, height * scale), Image.Resampling.BICUBIC))
+    return pictures.enlarged_grey((shade_HW.clip(0, 1) * 255).astype(np.uint8), scale)
+
+
+def _smooth(paper_RN: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """The shade of the paper at each pixel, between the middles of the blocks."""
+    for axis, length in ((0, height), (1, width)):
+        at = ((np.arange(length) + 0.5) / _BLOCK - 0.5).clip(0, paper_RN.shape[axis] - 1)
+        first = at.astype(int)
+        share = (at - first).reshape(-1, 1) if axis == 0 else at - first
+        last = np.minimum(first + 1, paper_RN.shape[axis] - 1)
+        paper_RN = paper_RN.take(first, axis) * (1 - share) + paper_RN.take(last, axis) * share
+    return paper_RN
 
 
 def _paper(grey_HW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from iconoclip.cli import main
@@ -19,11 +21,13 @@ HOSTILE = "red \x1b[31m\x1b]0;owned\x07 \x9b2J \u202etxet\u2066"
         ("one\rtwo\x7f\x00", "one\ufffdtwo\ufffd\ufffd"),
     ],
 )
-def test_what_would_act_is_replaced(text, expected):
+def test_what_would_act_is_replaced(text: str, expected: str) -> None:
     assert safe(text) == expected
 
 
-def test_an_error_names_a_file_without_acting_on_the_terminal(tmp_path, capsys):
+def test_an_error_names_a_file_without_acting_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check", str(tmp_path / "a\x1b[31mb")]) != 0
     said = capsys.readouterr().err
     assert "a\ufffd[31mb" in said
