@@ -222,8 +222,8 @@ def _blocks(lines: list[TextLine], *, is_above: bool) -> list[Zone]:
 
 
 def _is_heading_of(group: Sequence[TextLine], line: TextLine) -> bool:
-    """Whether lines are a caption or a heading, and the next one is the text that it stands above: that is
-    wider, and its middle is below theirs."""
+    """Whether lines are a caption or a heading, and the next one is the text below it: that is wider, and
+    its middle is below theirs."""
     box, whole = line.box, around(each.box for each in group)
     assert box is not None, "lines without a box were left out"
     assert whole is not None, "lines without a box were left out"
