@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -50,7 +51,7 @@ def read_text_annotations(
 def _lines(page: JsonObject, size: tuple[int, int], canvas: str) -> Iterator[tuple[Zone, str]]:
     """Zones with their granularity, in document order."""
     for annotation in objects(page.get("items"))[:MAX_LINES]:
-        motivations = {str(each).rpartition(":")[2] for each in as_list(annotation.get("motivation"))}
+        motivations = {_last_name(each) for each in as_list(annotation.get("motivation"))}
         if not motivations & _TRANSCRIBES or (granularity := _granularity(annotation)) in _TOO_FINE:
             continue
         text, language = _text(annotation)
@@ -65,6 +66,11 @@ def _lines(page: JsonObject, size: tuple[int, int], canvas: str) -> Iterator[tup
             yield zone, granularity
 
 
+def _last_name(value: object) -> str:
+    """What a motivation or purpose is called, whether it is a word, a prefixed name or an address."""
+    return re.split("[:#/]", str(value))[-1]
+
+
 def _granularity(annotation: JsonObject) -> str:
     return str(annotation.get("textGranularity") or "")
 
@@ -74,6 +80,10 @@ def _text(annotation: JsonObject) -> tuple[str | None, str | None]:
         if type_of(body) not in ("TextualBody", "", "ContentAsText") or not isinstance(
             body.get("value"), str
         ):
+            continue
+        purposes = {_last_name(each) for each in as_list(body.get("purpose"))}
+        if purposes and not purposes & _TRANSCRIBES:
+            # A tag ("line", "heading") or a comment on the text.
             continue
         language = next((each for each in as_list(body.get("language")) if isinstance(each, str)), None)
         return joined(plain_text(body["value"]).splitlines()), language

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 
 import pytest
@@ -65,6 +66,27 @@ def test_annotations_of_lines_become_blocks_of_text(version):
         ("Le prince conduit le navire", (150, 900, 700, 90)),
     ]
     assert {zone.language for zone in page.zones} == {"fr"}
+
+
+@pytest.mark.parametrize("motivation", [
+    "supplementing", "sc:painting", "oa:transcribing", "http://iiif.io/api/presentation/3#supplementing",
+    "http://www.w3.org/ns/oa#transcribing", ["http://www.w3.org/ns/oa#tagging", "transcribing"],
+])  # fmt: skip
+def test_motivations_are_words_names_or_addresses(motivation):
+    document = json.loads(made.annotations())
+    for item in document["items"]:
+        item["motivation"] = motivation
+    assert read(json.dumps(document).encode()).zones[0].text == made.CAPTION_WORDS
+
+
+def test_a_tag_of_a_line_is_not_its_text():
+    document = json.loads(made.annotations())
+    for item in document["items"]:
+        item["body"] = [
+            {"type": "TextualBody", "purpose": "tagging", "value": "line"},
+            {**item["body"], "purpose": "oa:transcribing"},
+        ]
+    assert read(json.dumps(document).encode()).zones[0].text == made.CAPTION_WORDS
 
 
 def test_annotations_of_another_canvas_are_not_used():
