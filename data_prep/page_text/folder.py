@@ -36,6 +36,8 @@ _GENERIC: Final = frozenset(
         "presentation",
     }
 )
+# As words of a name: a study of comets is no METS document.
+_METS, _MANIFEST = (re.compile(rf"(?<![a-z]){word}(?![a-z])") for word in ("mets", "manifest"))
 _ENDING: Final = re.compile(
     r"(?:\.(?:xml|alto|hocr|x?html?|json|gz|tiff?|jpe?g|png|jp2|webp|gif)|[._-](?:alto|hocr|page|ocr|gt))$"
 )
@@ -46,8 +48,8 @@ class TextFolder:
 
     Args:
         folder: with files at any depth. A name that two files share is used for neither. For the kinds of
-            pages, files with `mets` in their names are read as METS, and JSON with `manifest` in its name as
-            a IIIF manifest.
+            pages, files with the word `mets` in their names are read as METS, and JSON with `manifest` as a
+            IIIF manifest.
 
     Raises:
         MissingRequirement: no such folder.
@@ -64,10 +66,10 @@ class TextFolder:
             if number >= _MAX_FILES:
                 break
             if path.suffix.lower() in _SUFFIXES and path.is_file():
-                if "mets" in path.name.lower():
+                if _METS.search(path.name.lower()):
                     self._read_structure(path)
                     continue
-                if path.suffix.lower() == ".json" and "manifest" in path.name.lower():
+                if path.suffix.lower() == ".json" and _MANIFEST.search(path.name.lower()):
                     self._read_ranges(path)
                     continue
                 name = normalised(path.name)

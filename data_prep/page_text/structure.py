@@ -21,19 +21,24 @@ Part = tuple[str, str]
 # Types and labels in the languages of institutions -> kinds of pages. The first that matches decides.
 _SIGNS: Final[tuple[tuple[str, PageKind], ...]] = (
         # Lists of plates and maps come before plates and maps.
-        (r"title.?page|titelblatt|titelseite|page.de.titre|^titre\b|^title$|^titel$|frontespizio|portada\b"
-         r"|table.?of.?contents|^contents\b|table.des|inhalt|verzeichnis|sommaire|\bindex\b|\bindice\b"
+        (r"title.?page|titelblatt|titelseite|titelblad|titelside|page.de.titre|^titre\b|^title$|^titel$"
+         r"|frontespizio|portada\b|karta.tytu[łl]owa|titulní"
+         r"|table.?of.?contents|^contents\b|table.des|inhalt|inhoud|verzeichnis|sommaire|sumario"
+         r"|\bindex\b|\b[ií]ndice\b|spis.tre[śs]ci|^obsah\b|innehåll|indhold"
          r"|list.?of|liste.des|\bregister\b|errata|[ck]olophon",
          "text"),
         (r"colou?r.?(check|chart|target|card)|farbkarte|farbkeil|mire\b|charte.de.couleur|test.?chart",
          "target"),
-        (r"binding|cover\b|spine\b|paste.?down|end.?paper|einband|buchr[üu]cken|vorsatz|spiegel\b|reliure"
-         r"|\bplat\b|contreplat|\bgarde|legatura|fore.?edge", "binding"),
-        (r"blank|leerseite|\bleer\b|page.blanche|vierge|bianca", "blank"),
-        (r"\bmusic|notenseite|notenblatt|partition|musique", "music"),
-        (r"\bmaps?\b|landkarte|\bkarte|\bcarte\b|\bplan\b|mappa", "map"),
-        (r"illustration|\bplates?\b|frontispi|\btafel|planche|picture|photograph|engraving|abbildung|kupfer"
-         r"|gravure|tavola|miniatur", "picture"),
+        (r"binding|cover\b|spine\b|paste.?down|end.?paper|einband|deckel\b|buchr[üu]cken|vorsatz|spiegel\b"
+         r"|reliure|\bplat\b|contreplat|\bgardes?\b|legatura|\bpiatto\b|carta.di.guardia|fore.?edge"
+         r"|encuadernaci[óo]n|cubierta|\bguardas?\b|schutblad|kaft\b|(voor|achter)plat\b"
+         r"|omslag|pärm|ok[łl]adka|wyklejka|\bvazba|p[řr]eds[áa]dka", "binding"),
+        (r"blank|leerseite|\bleer\b|page.blanche|vierge|bianca|en.blanco|\bblanco\b|prázdn|pusta", "blank"),
+        (r"\bmusic|\bmúsica|muziek|notenseite|notenblatt|partition|musique", "music"),
+        (r"\bmaps?\b|landkarte|\bkarte|\bcarte\b|\bplan\b|mappa|\bmapa\b|\bkaart", "map"),
+        (r"illustra|ilustra|\bplates?\b|frontispi|\btafel|planche|picture|photograph|engraving|abbildung"
+         r"|afbeelding|kupfer|gravure|grabado|incision[ei]\b|\btavol[ae]\b|\bl[áa]minas?\b|miniatur|obrázek"
+         r"|rycina", "picture"),
 )  # fmt: skip
 KINDS_OF_WORDS: Final = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _SIGNS)
 """Patterns of types and labels, and the kind of page that each names."""

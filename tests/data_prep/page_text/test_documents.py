@@ -402,6 +402,16 @@ def test_a_folder_finds_the_document_of_a_page_by_its_name(tmp_path):
     assert folder.of_names(["double"], SIZE) is None
 
 
+def test_mets_and_manifests_are_told_by_words_of_their_names(tmp_path):
+    of_pages = "kometstudie.xml", "manifestations_7.json"
+    of_volumes = "a_METS.xml", "mets1.xml", "manifest-3.json"
+    for name in (*of_pages, *of_volumes):
+        (tmp_path / name).write_text("<a/>" if name.endswith("xml") else "{}")
+    folder = TextFolder(tmp_path)
+    assert len(folder) == len(of_pages)
+    assert sorted(one.source.rpartition("/")[2] for one in folder.refusals) == sorted(of_volumes)
+
+
 @pytest.mark.parametrize(
     ("name", "stem"),
     [
@@ -424,6 +434,20 @@ def test_names_are_compared_without_their_endings(name, stem):
         ([("page", ""), ("colour_checker", "")], "target"),
         ([("page", "Farbkarte")], "target"),
         ([("page", "Leerseite")], "blank"),
+        ([("page", "Vorderdeckel")], "binding"),
+        ([("page", "Hinterer Deckel, Spiegel")], "binding"),
+        ([("page", "Piatto anteriore")], "binding"),
+        ([("page", "Guarda anterior")], "binding"),
+        ([("page", "Tavola IV")], "picture"),
+        ([("page", "Tavole fuori testo")], "picture"),
+        ([("page", "Lámina 3")], "picture"),
+        ([("page", "Ilustrace 7")], "picture"),
+        ([("page", "Indice delle tavole")], "text"),
+        ([("page", "Índice de láminas")], "text"),
+        ([("page", "Página en blanco")], "blank"),
+        ([("page", "Tavolara")], None),
+        ([("page", "Laminat")], None),
+        ([("page", "Deckelwald")], None),
         ([("page", ""), ("map", "")], "map"),
         ([("page", ""), ("musical_notation", "")], "music"),
         ([], None),
