@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from builtin_collections.emblems.book import page, volume
+from builtin_collections.emblems.book import Volume, page, volume
 from builtin_collections.emblems.truth import as_row
 from iconoclip.files import atomic_write
 
 PAGES_PER_VOLUME = 24
+ONLY: Final[dict[str, Callable[[Volume], bool]]] = {
+    "fillers": lambda book: book.style.fillers,
+    "photographs": lambda book: any("photographs" in sheet.sorts for sheet in book.sheets),
+    "two_shades": lambda book: book.style.scan == "bitonal",
+}
+"""Volumes that there are few of, so that a model can be shown more of them."""
 
 
-def write(folder: Path, *, num_pages: int, seed: int = 0, workers: int = 1) -> int:
+def write(folder: Path, *, num_pages: int, seed: int = 0, workers: int = 1, only: str | None = None) -> int:
     """Write `num_pages` pages as images/*.jpg, and pages.jsonl last; returns the number of pages.
 
-    The volumes are those of the collection `seed`, PAGES_PER_VOLUME pages each.
+    The volumes are the first of the collection `seed`, or the first of those that ONLY calls `only`,
+    PAGES_PER_VOLUME pages each.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
+    wanted = (number for number in itertools.count() if only is None or ONLY[only](_volume(seed, number)))
     tasks = [
-        (str(folder), seed, number, min(PAGES_PER_VOLUME, num_pages - number * PAGES_PER_VOLUME))
-        for number in range(-(-num_pages // PAGES_PER_VOLUME))
+        (str(folder), seed, number, min(PAGES_PER_VOLUME, num_pages - place))
+        for place, number in zip(range(0, num_pages, PAGES_PER_VOLUME), wanted, strict=False)
     ]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
@@ -42,13 +51,17 @@ def write(folder: Path, *, num_pages: int, seed: int = 0, workers: int = 1) -> i
     return len(rows)
 
 
+def _volume(seed: int, number: int) -> Volume:
+    return volume(seed, number, num_pages=PAGES_PER_VOLUME)
+
+
 def _volume_rows(task: tuple[str, int, int, int]) -> list[dict[str, Any]]:
     folder, seed, number, count = task
     return list(_written(Path(folder), seed, number, count))
 
 
 def _written(folder: Path, seed: int, number: int, count: int) -> Iterator[dict[str, Any]]:
-    book = volume(seed, number, num_pages=PAGES_PER_VOLUME)
+    book = _volume(seed, number)
     for place in range(count):
         image, truth = page(book, place)
         name = f"images/{book.name}_{place:03d}.jpg"
@@ -65,10 +78,17 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="folder for images/ and pages.jsonl")
     parser.add_argument("--pages", type=int, default=480, help="how many pages to draw")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same pages")
+    parser.add_argument("--only", choices=sorted(ONLY), help="only volumes with these, which are rare")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
     options = parser.parse_args()
     started = time.monotonic()
-    count = write(options.folder, num_pages=options.pages, seed=options.seed, workers=options.workers)
+    count = write(
+        options.folder,
+        num_pages=options.pages,
+        seed=options.seed,
+        workers=options.workers,
+        only=options.only,
+    )
     seconds = time.monotonic() - started
     print(f"{count} pages in {seconds:.1f} s ({60 * count / seconds:.0f} per minute): {options.folder}")
     return 0

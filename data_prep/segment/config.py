@@ -137,6 +137,13 @@ class SegmentConfig(Config):
             " which needs hundreds of marked pages and tens of thousands of samples"
         ),
     )
+    train_layers: Literal["all", "small_things"] = Field(
+        "all",
+        description=(
+            "for `train`: with `small_things`, what finds ornaments, initials and stamps is trained from"
+            " nothing, and everything else of the model stays as it is"
+        ),
+    )
     policy: PolicyName = Field(
         "open", description="for `train`: rights policy that every corrected page must pass"
     )
@@ -172,6 +179,8 @@ class SegmentConfig(Config):
     def _the_engine_has_its_model(self) -> SegmentConfig:
         if self.shardset is None and not self.train:
             raise ValueError("`shardset` is required: the folder of a shard set of pages")
+        if self.train_layers != "all" and self.train_from == "nothing":
+            raise ValueError("`train_layers small_things` needs a model whose other layers stay")
         if self.num_folds == 1:
             raise ValueError("`num_folds` is 0, or at least 2")
         if self.engine == "hugging_face" and not self.model:

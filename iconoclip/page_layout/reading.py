@@ -6,7 +6,6 @@ The numbers of a reading are fitted with the model and shipped in its file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -32,20 +31,13 @@ from iconoclip.page_layout.snapping import Grey, at_its_edges
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 # Raised whenever the same maps would give other findings: what an older version found is then found again.
-READING_VERSION: Final = 8
+READING_VERSION: Final = 9
 # A page of these kinds on which no picture is told from the rest is one picture, if its kind is this certain
 # and something on it has this share of it: a map that fills its sheet, a fan of photographs.
 _WHOLE: Final[dict[PageKind, BoxKind]] = {"picture": "illustration", "map": "map"}
 LEAST_WHOLE, LARGE = 0.5, 0.08
 _WITHOUT_PICTURES: Final = ("text", "blank")
-_WRITTEN: Final = ("text", "music")
 SURE: Final = 0.8
-# Pictures of like size are on a sheet together from so many on, if the maps are this sure of their cells and
-# so little of their surroundings is text.
-MANY, LEAST_CHANCE_OF_ALIKE, MOST_TEXT_AROUND, SCORE_OF_ALIKE = 4, 0.6, 0.2, 0.5
-# Levels by which pixels within a patch of a colour target vary; photographs vary more.
-FLAT: Final = 12.0
-_MEAN_CHANCE, _TEXT_AROUND = FEATURES.index("mean chance"), FEATURES.index("text around")
 _LOG_AREA: Final = FEATURES.index("log area")
 
 
@@ -98,34 +90,15 @@ class Reading:
             "least_score": round(self.least_score, 4),
         }
 
-    def boxes(self, found: list[Candidate], alike: Sequence[Candidate] = ()) -> list[FoundBox]:
-        """Candidates as boxes with their kinds and scores, the most certain first; those that are `alike` are
-        kept whatever their score is."""
-        boxes = []
-        for one in found:
-            score = self.score_of(one)
-            if any(one is other for other in alike):
-                score = max(score, self.least_score, SCORE_OF_ALIKE)
-            if score >= self.least_score:
-                boxes.append(FoundBox(self.kind_of(one), *one.box, score=score, tilt=one.tilt))
-        return sorted(boxes, key=lambda box: -box.score)
-
-    def _alike(self, found: list[Candidate]) -> list[Candidate]:
-        """Candidates that make each other likely: small pictures of like size in bare surroundings, as on a
-        sheet of many photographs. Alone each of them would be doubtful."""
-        small = [
-            one
-            for one in found
-            if self.kind_of(one) in PICTURE_KINDS
-            and one.features_F[_MEAN_CHANCE] >= LEAST_CHANCE_OF_ALIKE
-            and one.features_F[_TEXT_AROUND] < MOST_TEXT_AROUND
+    def boxes(self, found: list[Candidate]) -> list[FoundBox]:
+        """Candidates as boxes with their kinds and scores, the most certain first."""
+        scores = [(one, self.score_of(one)) for one in found]
+        boxes = [
+            FoundBox(self.kind_of(one), *one.box, score=score, tilt=one.tilt)
+            for one, score in scores
+            if score >= self.least_score
         ]
-        if len(small) < MANY:
-            return []
-        areas = np.exp([one.features_F[_LOG_AREA] for one in small])
-        ratios = areas / np.median(areas)
-        alike = [one for one, ratio in zip(small, ratios, strict=True) if 0.5 <= ratio <= 2.0]
-        return alike if len(alike) >= MANY else []
+        return sorted(boxes, key=lambda box: -box.score)
 
     def _is_full(self, found: list[Candidate]) -> bool:
         """Whether something that may be a picture is too large to be overlooked."""
@@ -166,11 +139,6 @@ class Reading:
         cells = size[0] / CELL, size[1] / CELL
         found = candidates(answer, cells)
         boxes = self.boxes(found)
-        chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes, size))
-        # The notes of a page of music, and its words, are of like size too.
-        is_written = PAGE_KINDS[int(np.argmax(chances))] in _WRITTEN
-        if not is_written and (alike := self._alike(found)) and not _are_patches(alike, grey_HW):
-            boxes = self.boxes(found, alike)
         if grey_HW is not None:
             boxes = [at_its_edges(box, grey_HW) for box in boxes]
         chances = self.kinds.probabilities(kind_features(answer.kinds_K, boxes, size))
@@ -182,22 +150,6 @@ class Reading:
             boxes.sort(key=lambda box: -box.score)
         placed = tuple(_placed(box, place) for box in boxes[:MAX_BOXES])
         return Finding(kind, chance, placed)
-
-
-def _are_patches(found: list[Candidate], grey_HW: Grey | None) -> bool:
-    """Whether pictures that are alike are the patches of a colour target: nothing is on them."""
-    if grey_HW is None:
-        return False
-    height, width = grey_HW.shape
-    deviations = []
-    for one in found:
-        left, top, right, bottom = one.box
-        # A fifth is left off on each side: edges and frames say nothing of what is within.
-        across, down = (right - left) / 5, (bottom - top) / 5
-        rows = slice(round((top + down) * height), round((bottom - down) * height) + 1)
-        columns = slice(round((left + across) * width), round((right - across) * width) + 1)
-        deviations.append(float(grey_HW[rows, columns].std()))
-    return float(np.median(deviations)) < FLAT
 
 
 def _kind_with(boxes: list[FoundBox], chances_K: FloatArray, is_full: bool) -> tuple[PageKind, float]:

@@ -5,6 +5,7 @@ Shapes: C classes, H and W of the map in cells, F features of a candidate, B kin
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,13 +22,14 @@ Maps = npt.NDArray[np.float32]
 _GRAPHIC: Final = [number for number, name in enumerate(CLASSES) if name in GRAPHIC_KINDS]
 _WITH_PICTURES: Final = ("picture", "mixed", "map", "spread")
 MAX_LOG_ODDS: Final = 4.0
+_PHOTOGRAPH = CLASSES.index("photograph")
 _INITIAL, _STAMP = CLASSES.index("initial"), CLASSES.index("stamp")
 MIN_CHANCE: Final = 0.5
 MIN_CELLS: Final = 10
 MAX_CANDIDATES: Final = 400
-# Initials are no larger than these shares of the width and the height of a page: those of the documents that
-# train are up to 0.38 wide and 0.2 high.
-LARGEST_INITIAL: Final = (0.4, 0.24)
+# Initials are no larger than these shares of the width and the height of a page without its bare borders.
+# Those of real documents that train are up to 0.38 wide and 0.2 high, of drawn books up to 0.47 and 0.39.
+LARGEST_INITIAL: Final = (0.5, 0.4)
 # Rows and columns at the edge of a part that fill less than this share of it are no part of its box.
 LEAST_FILLED: Final = 0.3
 # A part that falls apart when so many cells are taken off its outline is several pictures.
@@ -38,6 +40,8 @@ MANY, LEAST_ALIKE, NEARLY_ALL = 6, 0.35, 0.85
 # Things that touch at their blurred edges are apart where the maps are this sure of them.
 SURER: Final = (0.7, 0.85, 0.95)
 SOLID: Final = 0.7
+# Bars that fill lines are at most so many cells high.
+HIGHEST_BAR: Final = 12
 # A candidate that lies in another by this share of its area is a part of it.
 INSIDE: Final = 0.75
 # Cells agree with a box if theirs overlap with it by so much; so many must, by weight, to move its edges.
@@ -46,13 +50,27 @@ LEAST_AGREEMENT, MOST = 0.6, 0.6
 FOUND_ERROR, SEEN_ERROR = 1.0, 0.1
 # Cells of rare things count more in training, so parts are wider than things, at each edge by this.
 SWOLLEN: Final = 0.5
+# A part is a photograph if so much of it is. Its edges lie where the log odds fall most, within these bounds,
+# from so many cells outside of the part to this share of its sides within. What is within must have these
+# odds, or the part stays: the maps do not see a white sky.
+MOSTLY: Final = 0.5
+LOW_ODDS, LEAST_ODDS, HIGH_ODDS = -2.0, 3.0, 6.0
+OUTSIDE, DEEPEST = 3, 0.5
 MIN_TILTED_CELLS, MAX_TILT, LEAST_GAIN, LEAST_FILLED_TILTED = 800, 15.0, 0.95, 0.82
 FEATURES: Final = (
     "constant", "mean chance", "highest chance", "share of its rectangle", "agreement", "log area",
     "log height", "log ratio", "touches the edge", "left", "top", "text to the right", "text around",
-    "page has pictures",
+    "page has pictures", "contrast", "log of those alike",
     *(f"share of {name}" for name in CLASSES),
 )  # fmt: skip
+
+_MEAN_CHANCE, _LOG_HEIGHT = FEATURES.index("mean chance"), FEATURES.index("log height")
+_NUM_ALIKE, _FIRST_SHARE = FEATURES.index("log of those alike"), FEATURES.index(f"share of {CLASSES[0]}")
+# The cells around a box that its contrast is measured with.
+AROUND: Final = 3
+# Candidates of one class are alike if the logarithms of their heights differ by less than this; those count
+# of whose cells the maps are this sure.
+LIKE_HEIGHT, LEAST_CHANCE_OF_ALIKE = 0.3, 0.6
 
 
 class Answer(NamedTuple):
@@ -102,7 +120,22 @@ def candidates(answer: Answer, size: tuple[float, float]) -> list[Candidate]:
             candidate = _candidate(part, answer, maps_CHW, size)
             if candidate.box[2] > candidate.box[0] and candidate.box[3] > candidate.box[1]:
                 found.append(candidate)
-    return _without_inner(found)
+    return _with_alike(_without_inner(found))
+
+
+def _with_alike(found: list[Candidate]) -> list[Candidate]:
+    """The candidates, with the number of others on the page that are like each: where one line is filled,
+    many are, and photographs are on sheets."""
+    if not found:
+        return found
+    features_NF = np.array([one.features_F for one in found])
+    classes_N = features_NF[:, _FIRST_SHARE + TEXT + 1 :].argmax(1)
+    heights_N, is_sure_N = features_NF[:, _LOG_HEIGHT], features_NF[:, _MEAN_CHANCE] >= LEAST_CHANCE_OF_ALIKE
+    is_alike_NN = (np.abs(heights_N[:, None] - heights_N) < LIKE_HEIGHT) & (classes_N[:, None] == classes_N)
+    numbers_N = (is_alike_NN & is_sure_N).sum(1) - is_sure_N
+    for one, number in zip(found, numbers_N.tolist(), strict=True):
+        one.features_F[_NUM_ALIKE] = math.log1p(number)
+    return found
 
 
 def _parts(maps_CHW: Maps) -> Iterator[_Part]:
@@ -123,7 +156,8 @@ def _parts(maps_CHW: Maps) -> Iterator[_Part]:
         yield _Part(part, maps_CHW[_STAMP])
     graphic_HW = maps_CHW[_GRAPHIC].sum(0) + np.where(is_initial, 0, initial_HW)
     for part in components(graphic_HW > MIN_CHANCE):
-        for piece in max(_pieces(part, shape), _surer_pieces(part, graphic_HW), key=len):
+        ways = _pieces(part, shape), _surer_pieces(part, graphic_HW), _bars(part, graphic_HW)
+        for piece in max(ways, key=len):
             yield _Part(piece, graphic_HW)
 
 
@@ -160,11 +194,39 @@ def _surer_pieces(part: Component, layer_HW: Maps) -> list[Component]:
     return [_grown(one, inside_HW, 2) for one in best]
 
 
+def _bars(part: Component, layer_HW: Maps) -> list[Component]:
+    """The bars that fill the ends of neighbouring lines, where a part is several of these; none if not."""
+    cells_HW = np.zeros_like(layer_HW)
+    cells_HW[part.rows, part.columns] = layer_HW[part.rows, part.columns]
+    best: list[Component] = []
+    for chance in SURER:
+        found = [one for one in components(cells_HW > chance) if len(one.rows) >= MIN_CELLS]
+        if len(found) > len(best) and _are_bars(found):
+            best = found
+    return [_grown(one, cells_HW > 0, 1) for one in best] if len(best) > 1 else []
+
+
+def _are_bars(parts: list[Component]) -> bool:
+    """Whether parts fill their rectangles, are about as high as lines, and lie below each other."""
+    bounds = sorted((one.bounds for one in parts), key=lambda each: each[1])
+    heights = [bottom - top for _, top, _, bottom in bounds]
+    return (
+        all(_share_filled(one) >= SOLID for one in parts)
+        and max(heights) <= min(HIGHEST_BAR, 2 * min(heights))
+        and all(after[1] >= before[3] for before, after in itertools.pairwise(bounds))
+    )
+
+
+def _share_filled(part: Component) -> float:
+    """The share of its rectangle that a part fills."""
+    left, top, right, bottom = part.bounds
+    return len(part.rows) / ((right - left) * (bottom - top))
+
+
 def _is_solid(part: Component) -> bool:
     """Whether a part is no band, and fills most of its rectangle: half of a fan does not."""
     left, top, right, bottom = part.bounds
-    width, height = right - left, bottom - top
-    return min(width, height) >= LEAST_SIDE and len(part.rows) >= SOLID * width * height
+    return min(right - left, bottom - top) >= LEAST_SIDE and _share_filled(part) >= SOLID
 
 
 def _many_alike(found: list[Component], least: int = MANY) -> list[Component]:
@@ -206,6 +268,8 @@ def _candidate(part: _Part, answer: Answer, maps_CHW: Maps, size: tuple[float, f
     cells, layer_HW = part
     edges_4HW = answer.edges_4HW
     x0, y0, x1, y1 = _trimmed(cells)
+    if maps_CHW[_PHOTOGRAPH, cells.rows, cells.columns].mean() >= MOSTLY:
+        x0, y0, x1, y1 = _of_photograph(layer_HW, (x0, y0, x1, y1))
     (left, top, right, bottom), agreement = _seen(cells, edges_4HW, _edges(layer_HW, (x0, y0, x1, y1)), size)
     box = left / size[0], top / size[1], min(right / size[0], 1.0), min(bottom / size[1], 1.0)
     chances = layer_HW[cells.rows, cells.columns]
@@ -229,6 +293,9 @@ def _candidate(part: _Part, answer: Answer, maps_CHW: Maps, size: tuple[float, f
             float(right_of.mean()) if right_of.size else 0.0,
             float(around.mean()),
             _has_pictures(answer.kinds_K),
+            _contrast(layer_HW, (x0, y0, x1, y1)),
+            # Those alike are counted when all candidates are found.
+            0.0,
             *maps_CHW[:, cells.rows, cells.columns].mean(1).tolist(),
         ]
     )
@@ -302,6 +369,43 @@ def _trimmed(part: Component) -> tuple[int, int, int, int]:
     rows = np.flatnonzero(per_row >= LEAST_FILLED * per_row.max())
     columns = np.flatnonzero(per_column >= LEAST_FILLED * per_column.max())
     return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
+
+
+def _contrast(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> float:
+    """How much more a map has within a box than in the cells around it."""
+    x0, y0, x1, y1 = bounds
+    inner_HW = layer_HW[y0:y1, x0:x1]
+    outer_HW = layer_HW[max(0, y0 - AROUND) : y1 + AROUND, max(0, x0 - AROUND) : x1 + AROUND]
+    around = (outer_HW.sum() - inner_HW.sum()) / max(outer_HW.size - inner_HW.size, 1)
+    return float(inner_HW.mean() - around)
+
+
+def _of_photograph(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """The bounds of a photograph, at the steepest falls of its log odds.
+
+    The maps are sure of a photograph up to its edges, and doubtful of the spots on its mount: cells of 0.8
+    next to those of 0.99 belong to the same part, but not to the same thing.
+    """
+    left, top, right, bottom = bounds
+    chances_HW = layer_HW.astype(np.float64).clip(1e-6, 1 - 1e-6)
+    odds_HW = np.log(chances_HW / (1 - chances_HW)).clip(LOW_ODDS, HIGH_ODDS)
+    for _ in range(2):
+        left, right = _steepest(odds_HW[top:bottom].mean(0), left, right)
+        top, bottom = _steepest(odds_HW[:, left:right].mean(1), top, bottom)
+    is_sure = odds_HW[top:bottom, left:right].mean() >= LEAST_ODDS
+    return (left, top, right, bottom) if is_sure else bounds
+
+
+def _steepest(profile: npt.NDArray[np.float64], first: int, end: int) -> tuple[int, int]:
+    """The first cell and the end of a stretch of a profile, where it rises and falls most."""
+    deep = max(1, int(DEEPEST * (end - first)))
+    padded = np.pad(profile, 2, constant_values=LOW_ODDS)
+    # From the two cells before a place to the two after it.
+    rises = padded[2:-1] + padded[3:] - padded[1:-2] - padded[:-3]
+    outer = max(0, first - OUTSIDE)
+    start = outer + int(np.argmax(rises[outer : first + deep + 1]))
+    stop = end - deep + int(np.argmin(rises[end - deep : end + OUTSIDE + 1]))
+    return (start, stop) if start < stop else (first, end)
 
 
 def _edges(layer_HW: Maps, bounds: tuple[int, int, int, int]) -> Corners:

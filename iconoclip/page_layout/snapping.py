@@ -31,12 +31,14 @@ LEAST_INK, LEAST_OF_MEDIAN = 0.04, 0.12
 GAP: Final = 2
 # A box that would become another one is left as it is.
 LEAST_KEPT: Final = 0.45
-# An edge of a sheet is a step of so many levels between two lines of pixels, so many times as large as the
-# steps around it, with so many of the pixels becoming darker, or lighter. An eighth of the pixels is left off
-# at both ends, where sheets are worn, or a little tilted.
-LEAST_STEP, LEAST_RATIO, LEAST_SAME, LEFT_OFF = 6.0, 3.0, 0.8, 8
-# An edge moves by at most this share of the box's side, so that the line below a small sheet is not taken.
-MOST_MOVED: Final = 0.2
+# An edge of a sheet is a step of so many levels between two lines of pixels and the next two, so many times
+# as large as the steps around it, with so many of the pixels becoming darker, or lighter. An eighth of the
+# pixels is left off at both ends, where sheets are worn, or a little tilted.
+LINES: Final = 2
+LEAST_STEP, LEAST_RATIO, LEAST_SAME, LEFT_OFF = 6.0, 2.5, 0.8, 8
+# Such an edge moves by so many pixels, and by this share of the box's side, so that the line below a small
+# sheet is not taken.
+STRAIGHT_REACH, MOST_MOVED = 16, 0.25
 
 
 def snapped(grey_HW: Grey, box: Corners) -> Corners:
@@ -127,10 +129,14 @@ def _step(across_NL: Grey, place: int, side: int) -> int:
         place: the first line beyond the edge.
         side: of the box, in lines.
     """
-    reach = min(REACH, round(MOST_MOVED * side))
-    first, end = max(1, place - reach), min(across_NL.shape[1], place + reach + 1)
-    lines_NL = across_NL[:, first - 1 : end].astype(np.int16)
-    changes_NL = np.diff(lines_NL)
+    reach = min(STRAIGHT_REACH, round(MOST_MOVED * side))
+    first, end = max(LINES, place - reach), min(across_NL.shape[1] - LINES, place + reach) + 1
+    if end <= first:
+        return place
+    sums_NL = np.cumsum(across_NL[:, first - LINES : end + LINES - 1], axis=1, dtype=np.int32)
+    sums_NL = np.pad(sums_NL, ((0, 0), (1, 0)))
+    means_NL = (sums_NL[:, LINES:] - sums_NL[:, :-LINES]) / LINES
+    changes_NL = means_NL[:, LINES:] - means_NL[:, :-LINES]
     steps_L = np.abs(np.median(changes_NL, axis=0))
     best = int(np.argmax(steps_L))
     is_clear = steps_L[best] >= max(LEAST_STEP, LEAST_RATIO * float(np.median(steps_L)))

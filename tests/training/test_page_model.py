@@ -87,6 +87,7 @@ def test_a_fitted_reading_tells_right_candidates_from_wrong_ones():
 def test_the_file_gives_what_torch_gives(tmp_path):
     torch.manual_seed(0)
     network = PageNet().train()
+    torch.nn.init.normal_(network.small_things.last.weight)
     # Statistics of the batch normalisations that are not those of a new network.
     network.logits(torch.rand(4, 3, 160, 120))
     network.eval()
@@ -256,6 +257,42 @@ def test_a_network_that_is_improved_keeps_half_of_its_weights(tmp_path, monkeypa
     weights = [network.classes.weight for network in (start, half, trained)]
     assert not torch.equal(weights[0], weights[2])
     assert torch.allclose(weights[1], (weights[0] + weights[2]) / 2, atol=1e-7)
+
+
+def test_what_finds_small_things_can_be_trained_alone(tmp_path):
+    row = {"file": "images/a.jpg", "document": "d", "zones": [zone("GraphicZone", 90, 120, 120, 140)]}
+    pages = [stored(page) for page in read_pages(write_pages(tmp_path, [row]))]
+    torch.manual_seed(0)
+    start = PageNet().eval()
+    trained = fit(pages, 8, start=start, only_small_things=True, workers=0)
+    before, after = start.state_dict(), trained.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith("small_things.")}
+    page = torch.rand(1, 3, 160, 120) * 2 - 1
+    with torch.no_grad():
+        untrained, (classes, _, kinds) = start.logits(page), trained.logits(page)
+        of_others = [n for n, name in enumerate(CLASSES) if name not in ("ornament", "initial", "stamp")]
+        assert torch.allclose(classes[:, of_others], untrained[0][:, of_others], atol=1e-5)
+        assert not torch.allclose(classes, untrained[0], atol=1e-3)
+        assert torch.allclose(kinds, untrained[2], atol=1e-5)
+
+
+def test_a_model_without_a_decoder_of_small_things_can_be_improved(tmp_path):
+    network, path = PageNet().train(), tmp_path / "pages.onnx"
+    # Weights that are the same are written once, and those of a new network are.
+    network.logits(torch.rand(4, 3, 160, 120))
+    network.eval()
+    write_model(path, network, Reading.plain(), {})
+    model = onnx.load(path)
+    others = [one for one in model.graph.initializer if not one.name.startswith("small_things.")]
+    assert len(others) < len(model.graph.initializer)
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(others)
+    onnx.save(model, path)
+    page = torch.rand(1, 3, 160, 120) * 2 - 1
+    with torch.no_grad():
+        for one, other in zip(read_model(path)[0](page), network(page), strict=True):
+            assert torch.allclose(one, other, atol=1e-4)
 
 
 def test_the_kinds_of_pages_are_fitted_to_whole_pages(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from iconoclip.page_layout.kinds import OTHER, TEXT
 from iconoclip.progress import progress
 from training.hardware import autocast, resolve_precision
-from training.pages.network import PageNet
+from training.pages.network import PageNet, SmallThings
 from training.pages.page_kinds import fit_kinds
 from training.pages.part_samples import PartSamples, WithParts
 from training.pages.samples import (
@@ -29,6 +29,8 @@ from training.pages.stored import TEXT_OR_OTHER, UNMARKED, Stored
 
 # The highest rates: of a new network on small canvases, then on whole ones; and of one that is improved.
 SMALL_RATE, RATE, FURTHER_RATE = 3e-3, 1.2e-3, 4e-4
+# That of the decoder of small things, where it alone is trained.
+SMALL_THINGS_RATE: Final = 2e-3
 # A new network sees this share of its samples on small canvases.
 SMALL_SHARE: Final = 5 / 7
 WARM_UP: Final = 0.08
@@ -52,6 +54,7 @@ def fit(
     seed: int = 0,
     *,
     start: PageNet | None = None,
+    only_small_things: bool = False,
     workers: int = 1,
 ) -> PageNet:
     """Train a model on `num_samples` varied pages.
@@ -62,8 +65,13 @@ def fit(
         seed: of the weights and the samples.
         start: a network whose weights are improved: the result is the mean of old and new weights. None
             starts with random ones.
+        only_small_things: whether the decoder of small things is trained from nothing, and everything else
+            of `start` stays as it is.
         workers: processes that make samples.
     """
+    if only_small_things:
+        assert start is not None, "everything else has weights"
+        return _with_small_things(pages, num_samples, seed, start, workers)
     network = _trained(pages, num_samples, seed, start, workers)
     fit_kinds(network, [one.page for one in pages], seed)
     return network
@@ -87,6 +95,19 @@ def _trained(
     return mean
 
 
+def _with_small_things(
+    pages: Sequence[Stored], num_samples: int, seed: int, start: PageNet, workers: int
+) -> PageNet:
+    torch.manual_seed(seed)
+    network = copy.deepcopy(start).requires_grad_(False).eval()
+    network.small_things = SmallThings()
+    network = network.to(memory_format=torch.channels_last)
+    mean = copy.deepcopy(network).eval()
+    network.small_things.train()
+    _train(network, mean, _with_parts(pages, num_samples, seed), SMALL_THINGS_RATE, workers)
+    return mean.requires_grad_(True)
+
+
 def _with_parts(pages: Sequence[Stored], num_samples: int, seed: int) -> WithParts:
     return WithParts(Samples(pages, num_samples, seed), PartSamples(pages, num_samples, seed))
 
@@ -94,9 +115,10 @@ def _with_parts(pages: Sequence[Stored], num_samples: int, seed: int) -> WithPar
 def _train(network: PageNet, mean: PageNet, samples: Dataset[Sample], rate: float, workers: int) -> None:
     """Train a network with samples, each once; `mean` follows it."""
     loader = DataLoader(samples, BATCH, num_workers=workers, prefetch_factor=8 if workers else None)
+    trained = [one for one in network.parameters() if one.requires_grad]
     groups = [
-        {"params": [one for one in network.parameters() if one.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [one for one in network.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+        {"params": [one for one in trained if one.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [one for one in trained if one.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, rate)
     device = torch.device("cpu")
@@ -110,7 +132,7 @@ def _train(network: PageNet, mean: PageNet, samples: Dataset[Sample], rate: floa
                 loss = loss_of(network, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
+            nn.utils.clip_grad_norm_(trained, MAX_NORM)
             optimizer.step()
             schedule.step()
             _follow(mean, network, min(MEAN_DECAY, (step + 1) / (step + 10)))

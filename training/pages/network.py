@@ -69,6 +69,42 @@ class Stage(nn.Module):
         return out
 
 
+class SmallThings(nn.Module):
+    """A second decoder for things of a few cells: ornaments, initials and stamps.
+
+    What it gives is added to the logits of these classes, and to the edges. Before anything is learned, it
+    adds nothing.
+    """
+
+    CLASSES: Final = tuple(CLASSES.index(name) for name in ("ornament", "initial", "stamp"))
+    WIDTH: Final = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        quarter, eighth = WIDTHS[:2]
+        self.from_decoder = _normed(DECODER[1], self.WIDTH, 1)
+        self.at_eighth = _normed(eighth, self.WIDTH, 3)
+        self.blocks = nn.Sequential(Block(self.WIDTH), Block(self.WIDTH))
+        self.to_quarter = _normed(self.WIDTH, DECODER[2], 1)
+        self.at_quarter = _normed(quarter, DECODER[2], 3)
+        self.mixed_quarter = _normed(DECODER[2], DECODER[2], 3)
+        self.last = nn.Conv2d(DECODER[2], len(self.CLASSES) + 4, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(cast(Tensor, self.last.bias))
+
+    def forward(self, cells: Tensor, decoded: Tensor, eighth: Tensor, quarter: Tensor) -> Tensor:
+        """Logits of classes and of edges [B, C + 4, R, N], the decoder's features and the encoder's at an
+        eighth and at a quarter -> the logits with what is seen of small things."""
+        values = self.blocks(functional.relu(self.from_decoder(decoded) + self.at_eighth(eighth)))
+        fine = functional.relu(_enlarged(self.to_quarter(values), quarter) + self.at_quarter(quarter))
+        found = self.last(functional.relu(self.mixed_quarter(fine)))
+        parts = list(cells.split(1, 1))  # type: ignore[no-untyped-call]
+        added = (*self.CLASSES, *range(len(CLASSES), len(parts)))
+        for place, more in zip(added, found.split(1, 1), strict=True):
+            parts[place] = parts[place] + more
+        return torch.cat(parts, 1)
+
+
 class PageNet(nn.Module):
     """From the pixels of a page to its maps, its edges and its kind."""
 
@@ -103,6 +139,7 @@ class PageNet(nn.Module):
         self.finer = nn.Conv2d(DECODER[2], len(CLASSES) + 4, 1)
         nn.init.zeros_(self.finer.weight)
         nn.init.zeros_(cast(Tensor, self.finer.bias))
+        self.small_things = SmallThings()
         self.kinds = nn.Sequential(
             nn.Linear(2 * last + 2 * len(CLASSES), self.NUM_HIDDEN),
             nn.ReLU(),
@@ -143,6 +180,7 @@ class PageNet(nn.Module):
         fine = functional.relu(_enlarged(self.to_quarter(up), quarter) + self.at_quarter(quarter))
         fine = functional.relu(self.mixed_quarter(fine))
         cells = _enlarged(coarse, quarter) + self.finer(fine)
+        cells = self.small_things(cells, up, eighth, quarter)
         edges = cells[:, len(CLASSES) :].clamp(*LOG_BOUNDS)
         return cells[:, : len(CLASSES)], edges, torch.cat(seen, 1)
 

@@ -34,6 +34,7 @@ class TrainingOptions(Protocol):
     shardset: Path | None
     corrections: Path | None
     train_from: str
+    train_layers: str
     start: Path
     policy: PolicyName
     num_samples: int
@@ -68,14 +69,19 @@ def train_page_model(config: TrainingOptions) -> int:
         print(f"would train {num_networks} networks, each with at most {config.num_samples} samples")
         return 0
     last, table = None, ""
+    only_small = config.train_layers == "small_things"
     if folds:
-        shown, results, last = held_out(kept, folds, lambda own: fit(own, config.num_samples, start=start))
+        shown, results, last = held_out(
+            kept,
+            folds,
+            lambda own: fit(own, config.num_samples, start=start, only_small_things=only_small),
+        )
         reading, table = fitted(results), as_markdown(rows_of(measured(shown, results)))
         print(table)
-    if config.held_out is not None:
+    if config.held_out is not None and not only_small:
         network = fit(kept, max(1, config.num_samples // LAST_SHARE), seed=2, start=last)
     else:
-        network = fit(kept, config.num_samples, start=start)
+        network = fit(kept, config.num_samples, start=start, only_small_things=only_small)
     write_model(config.out, network, reading, _origin(config, kept, table))
     print(f"page model: {config.out} ({config.out.stat().st_size / 1e6:.1f} MB)")
     return 0
@@ -154,6 +160,7 @@ def _origin(config: TrainingOptions, kept: list[Stored], table: str) -> dict[str
         "pages_by_group": groups,
         "num_documents": len({one.page.document for one in kept}),
         "trained_from": config.train_from,
+        "trained_layers": config.train_layers,
         "num_samples": config.num_samples,
         "held_out": config.held_out.name if config.held_out else f"{config.num_folds} folds",
         "measured": table,

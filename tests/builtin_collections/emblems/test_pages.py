@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -96,6 +98,20 @@ def test_pages_are_written_with_one_row_each(tmp_path):
         assert row["kind"] in PAGE_KINDS
         assert {"document", "century", "page", "width", "height", "zones", "boxes"} <= set(row)
         assert max(row["width"], row["height"]) <= book.LONG_SIDE
+
+
+@pytest.mark.parametrize("only", ["fillers", "photographs", "two_shades"])
+def test_volumes_with_something_rare_are_written_alone(tmp_path, only):
+    command = [sys.executable, "-m", "builtin_collections.emblems.write", str(tmp_path), "--pages", "26"]
+    subprocess.run([*command, "--seed", "405", "--only", only], check=True, timeout=120)
+    rows = [json.loads(line) for line in (tmp_path / "pages.jsonl").read_text().splitlines()]
+    documents = {row["document"] for row in rows}
+    assert (len(rows), len(documents)) == (26, 2)
+    if only == "two_shades":
+        assert {row["scan"] for row in rows} == {"bitonal"}
+    else:
+        kind = {"fillers": "ornament", "photographs": "photograph"}[only]
+        assert any(box["kind"] == kind for row in rows[:24] for box in row["boxes"])
 
 
 def test_bars_fill_the_rest_of_lines_of_early_volumes():

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from iconoclip.page_layout.inputs import CELL
 from iconoclip.page_layout.kinds import CLASSES
 from iconoclip.page_layout.measure import Score, box_score, overlap
 from iconoclip.page_layout.reading import Reading
-from iconoclip.page_layout.regions import FEATURES
-from tests.iconoclip.page_layout.maps import READING, SIZE, blind, certain_of, maps_with
+from iconoclip.page_layout.regions import FEATURES, Answer, candidates
+from tests.iconoclip.page_layout.maps import READING, SIZE, blind, maps_with
 
 
 @pytest.mark.parametrize("kind", ["illustration", "ornament", "initial", "photograph", "map", "stamp"])
@@ -48,6 +48,41 @@ def test_a_box_ends_between_its_cells_and_the_edges_that_most_of_them_see(share,
 def test_what_is_too_large_for_an_initial_is_none():
     (box,) = READING.read(blind(maps_with("initial", slice(5, 60), slice(5, 50))), SIZE).boxes
     assert box.kind not in ("initial", "stamp")
+
+
+@pytest.mark.parametrize(("width", "height"), [(25, 28), (12, 30), (20, 16)])
+def test_a_large_initial_is_one(width, height):
+    (box,) = READING.read(blind(maps_with("initial", slice(5, 5 + height), slice(5, 5 + width))), SIZE).boxes
+    assert box.kind == "initial"
+
+
+@pytest.mark.parametrize("doubtful", [0.6, 0.7, 0.8])
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (slice(2, 40), slice(10, 40)),
+        (slice(20, 40), slice(2, 58)),
+        (slice(20, 55), slice(10, 40)),
+        (slice(12, 48), slice(10, 48)),
+    ],
+)
+def test_a_photograph_ends_where_the_maps_stop_being_sure(rows, columns, doubtful):
+    """Spots on its mount are part of the same component, and doubtful."""
+    maps_CHW = maps_with("photograph", rows, columns)
+    photograph, other = maps_CHW[CLASSES.index("photograph")], maps_CHW[0]
+    photograph[rows, columns], other[rows, columns] = doubtful, 1 - doubtful
+    photograph[20:40, 10:40], other[20:40, 10:40] = 0.997, 0.003
+    (box,) = READING.read(blind(maps_CHW), SIZE).boxes
+    assert overlap(box.corners, (10 / 60, 20 / 80, 40 / 60, 40 / 80)) > 0.9
+
+
+def test_a_photograph_that_the_maps_are_nowhere_sure_of_stays_whole():
+    maps_CHW = maps_with("photograph", slice(20, 60), slice(10, 50))
+    photograph, other = maps_CHW[CLASSES.index("photograph")], maps_CHW[0]
+    photograph[20:40, 10:50], other[20:40, 10:50] = 0.6, 0.4
+    photograph[40:60, 10:50], other[40:60, 10:50] = 0.93, 0.07
+    (box,) = READING.read(blind(maps_CHW), SIZE).boxes
+    assert overlap(box.corners, (10 / 60, 20 / 80, 50 / 60, 60 / 80)) > 0.9
 
 
 def test_pictures_that_touch_at_a_bridge_are_told_apart():
@@ -89,31 +124,89 @@ def test_two_pictures_that_run_together_are_apart_where_the_maps_are_surer():
     assert len(READING.read(blind(maps_CHW), SIZE).boxes) == 1
 
 
-def test_many_small_pictures_are_each_others_witnesses():
+def bars(between: float, rows: tuple[slice, ...], columns: tuple[slice, ...]) -> Answer:
+    """Ornaments, and cells of a lower chance where two are next to each other."""
+    maps_CHW = maps_with("ornament", slice(0, 0), slice(0, 0))
+    ornament_HW = maps_CHW[CLASSES.index("ornament")]
+    for row, after, column, other in zip(rows, rows[1:], columns, columns[1:], strict=False):
+        across = slice(max(column.start, other.start), min(column.stop, other.stop))
+        if across.start < across.stop:
+            ornament_HW[row.stop : after.start, across] = between
+        else:
+            ornament_HW[row, column.stop : other.start] = between
+    for row, column in zip(rows, columns, strict=True):
+        ornament_HW[row, column] = 0.98
+    maps_CHW[0] = 1 - ornament_HW
+    return blind(maps_CHW)
+
+
+def test_bars_of_neighbouring_lines_are_told_apart():
+    rows = slice(20, 24), slice(26, 30), slice(32, 36)
+    columns = slice(20, 58), slice(40, 58), slice(30, 58)
+    wanted = [
+        (column.start / 60, row.start / 80, column.stop / 60, row.stop / 80)
+        for row, column in zip(rows, columns, strict=True)
+    ]
+    boxes = READING.read(bars(0.6, rows, columns), SIZE).boxes
+    assert box_score([box.corners for box in boxes], wanted, 0.5) == Score(3, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        # Next to each other, as the flowers of a band; and as high as pictures.
+        ((slice(20, 24), slice(20, 24)), (slice(5, 28), slice(32, 55))),
+        ((slice(20, 24), slice(27, 41)), (slice(5, 55), slice(5, 55))),
+    ],
+)
+def test_what_are_no_bars_stay_together(rows, columns):
+    assert len(READING.read(bars(0.6, rows, columns), SIZE).boxes) == 1
+
+
+def photographs_on_a_sheet(count: int) -> np.ndarray:
+    maps_CHW = maps_with("photograph", slice(0, 0), slice(0, 0))
+    for row, column in itertools.islice(itertools.product(range(6), range(5)), count):
+        place = (slice(None), slice(3 + 12 * row, 11 + 12 * row), slice(2 + 11 * column, 9 + 11 * column))
+        maps_CHW[place] = 0
+        maps_CHW[CLASSES.index("photograph"), *place[1:]] = 1
+    return maps_CHW
+
+
+@pytest.mark.parametrize("count", [1, 4, 30])
+def test_candidates_know_how_many_others_are_like_them(count):
+    maps_CHW = photographs_on_a_sheet(count)
+    # Of another class, of another height, and of too little certainty.
+    maps_CHW[:, 75:79, 2:9], maps_CHW[:, 75:79, 20:40], maps_CHW[:, 75:79, 45:52] = 0, 0, 0
+    maps_CHW[CLASSES.index("ornament"), 75:79, 2:9] = 1
+    maps_CHW[CLASSES.index("photograph"), 75:79, 20:40] = 1
+    maps_CHW[CLASSES.index("photograph"), 71:79, 45:52] = 0.55
+    found = candidates(blind(maps_CHW), (60, 80))
+    place, height = FEATURES.index("log of those alike"), FEATURES.index("log height")
+    shown = [one for one in found if one.features_F[FEATURES.index("mean chance")] > 0.6]
+    tall = [one for one in shown if one.features_F[height] > math.log(0.08)]
+    assert [one.features_F[place] for one in tall] == pytest.approx([math.log(count)] * count)
+    assert [one.features_F[place] for one in shown if one not in tall] == [0.0, 0.0]
+
+
+def test_many_small_pictures_make_each_other_likely():
     """Alone a picture of this size is doubtful, by weights that speak against small ones."""
     weights = READING.score_weights.copy()
     weights[:, FEATURES.index("log area")] = 2.0
-    strict = replace(READING, score_weights=weights)
+    weights[:, FEATURES.index("log of those alike")] = 3.0
+    reading = replace(READING, score_weights=weights)
+    assert len(reading.read(blind(photographs_on_a_sheet(1)), SIZE).boxes) == 0
+    assert len(reading.read(blind(photographs_on_a_sheet(30)), SIZE).boxes) == 30
 
-    def found(count: int, around: str = "other", grey_HW: np.ndarray | None = None) -> int:
-        maps_CHW = maps_with("photograph", slice(0, 0), slice(0, 0))
-        maps_CHW[[0, CLASSES.index(around)]] = 0
-        maps_CHW[CLASSES.index(around)] = 1
-        for row, column in itertools.islice(itertools.product(range(6), range(5)), count):
-            place = (slice(None), slice(3 + 12 * row, 11 + 12 * row), slice(2 + 11 * column, 9 + 11 * column))
-            maps_CHW[place] = 0
-            maps_CHW[CLASSES.index("photograph"), *place[1:]] = 1
-        return len(strict.read(blind(maps_CHW), SIZE, grey_HW=grey_HW).boxes)
 
-    assert found(1) == 0
-    assert found(30) == 30
-    assert found(30, around="text") == 0, "in text they are initials or faults"
-    assert found(30, grey_HW=np.full((80 * CELL, 60 * CELL), 90, np.uint8)) == 0, "patches of a colour target"
-    noise = np.random.default_rng(0).integers(0, 255, (80 * CELL, 60 * CELL)).astype(np.uint8)
-    assert found(30, grey_HW=noise) == 30
-    for kind, expected in (("music", 0), ("text", 0), ("picture", 30)):
-        strict = replace(strict, kinds=certain_of(kind).kinds)
-        assert found(30) == expected, "notes and words are of like size too"
+def test_contrast_is_what_a_box_has_more_than_its_surroundings():
+    maps_CHW = maps_with("illustration", slice(20, 40), slice(10, 40))
+    (clear,) = candidates(blind(maps_CHW), (60, 80))
+    maps_CHW[CLASSES.index("illustration"), 10:50] = np.maximum(
+        maps_CHW[CLASSES.index("illustration"), 10:50], 0.4
+    )
+    (vague,) = candidates(blind(maps_CHW), (60, 80))
+    contrasts = [one.features_F[FEATURES.index("contrast")] for one in (clear, vague)]
+    assert contrasts == pytest.approx([1.0, 0.6])
 
 
 def test_a_box_leaves_off_what_hardly_belongs_to_it():
