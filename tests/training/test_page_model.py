@@ -277,24 +277,6 @@ def test_what_finds_small_things_can_be_trained_alone(tmp_path):
         assert torch.allclose(kinds, untrained[2], atol=1e-5)
 
 
-def test_a_model_without_a_decoder_of_small_things_can_be_improved(tmp_path):
-    network, path = PageNet().train(), tmp_path / "pages.onnx"
-    # Weights that are the same are written once, and those of a new network are.
-    network.logits(torch.rand(4, 3, 160, 120))
-    network.eval()
-    write_model(path, network, Reading.plain(), {})
-    model = onnx.load(path)
-    others = [one for one in model.graph.initializer if not one.name.startswith("small_things.")]
-    assert len(others) < len(model.graph.initializer)
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(others)
-    onnx.save(model, path)
-    page = torch.rand(1, 3, 160, 120) * 2 - 1
-    with torch.no_grad():
-        for one, other in zip(read_model(path)[0](page), network(page), strict=True):
-            assert torch.allclose(one, other, atol=1e-4)
-
-
 def test_the_kinds_of_pages_are_fitted_to_whole_pages(tmp_path, monkeypatch):
     """Kinds that differ by the number of stripes; the layers of a new network know nothing of them."""
     monkeypatch.setattr("training.pages.page_kinds.LEAST_PAGES", 2)

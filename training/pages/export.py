@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -16,9 +16,6 @@ from iconoclip.page_layout.kinds import CLASSES, PAGE_KINDS
 from iconoclip.page_layout.model_file import METADATA_NAME, reading_in
 from iconoclip.page_layout.reading import Reading
 from training.pages.network import PageNet, fused
-
-# How the names of the weights of the decoder of small things begin.
-SMALL_THINGS: Final = "small_things."
 
 
 def onnx_package() -> Any:
@@ -101,11 +98,7 @@ def read_model(path: Path) -> tuple[PageNet, Reading]:
         network = fused(PageNet())
         to_array = onnx.numpy_helper.to_array
         weights = {one.name: torch.from_numpy(to_array(one).copy()) for one in model.graph.initializer}
-        own = network.state_dict()
-        # Models that are older have no decoder of small things; a new one adds nothing.
-        is_older = not any(name.startswith(SMALL_THINGS) for name in weights)
-        names = [name for name in own if not (is_older and name.startswith(SMALL_THINGS))]
-        network.load_state_dict(own | {name: weights[name] for name in names})
+        network.load_state_dict({name: weights[name] for name in network.state_dict()})
         return network, reading
     except Exception as error:
         # protobuf has its own exceptions.
